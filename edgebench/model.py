@@ -196,6 +196,10 @@ class TierRecord:
     argv: tuple[str, ...] = ()
     expiry: ExpiryRule | None = None
     """None: nothing is stored."""
+    collapses_misses: bool = False
+    """One fetch serves all who ask for a key the cache does not hold."""
+    collapses_expired: bool = False
+    """One fetch serves all who ask for a key that has expired."""
     counters: Mapping[str, float] = field(default_factory=dict)
     """The cache's own counters at the end: `requests`, `hits`, `misses`, … as far as it keeps them."""
 

@@ -1,0 +1,53 @@
+# Every verb sets up what it needs first. PYTHON=… chooses another interpreter (3.11 or later).
+SHELL := /bin/sh
+PYTHON ?= python3
+SCENARIO ?= quick
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup bench report check test lint caches lock clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  e.g.: make bench SCENARIO=ttl_sweep"
+
+setup: $(READY) ## Make the virtual environment (the other verbs do it by themselves)
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "edgebench needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try make PYTHON=python3.12 …" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "Python's venv module is missing; on Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 2; }
+	@echo "setting up $(VENV) (once; about a minute)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $(READY)
+
+bench: $(READY) ## Run a scenario and write its report: make bench [SCENARIO=quick]
+	@$(BIN)/python -m edgebench run scenarios/$(SCENARIO).toml
+
+report: $(READY) ## Make the newest run's report again
+	@$(BIN)/python analyze.py reports/latest
+
+check: $(READY) ## Show what this machine has: caches, cores, clock
+	@$(BIN)/python -m edgebench check
+
+lint: $(READY) ## Lint and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: $(READY) lint ## Lint, types and tests
+	@$(BIN)/python -m pytest -q
+
+caches: ## Install the caches that come from the system's packages (root)
+	@sh scripts/install_caches.sh
+
+lock: $(READY) ## Compile requirements.lock again (needs uv)
+	@uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  --python-version 3.11 --group dev pyproject.toml -o requirements.lock
+
+clean: ## Remove the virtual environment and caches; reports stay
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis instance

@@ -1,0 +1,147 @@
+"""python -m edgebench run | plan | check | up | schema
+
+Exit codes: 0 done; 1 the harness failed; 2 the user's input is wrong; 3 measured, but INVALID; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import NoReturn, ParamSpec
+
+import click
+from rich.console import Console
+
+from edgebench import scenario as scenarios
+from edgebench.errors import EdgebenchError, UserError
+from edgebench.model import Cell, Freshness, Load, OriginSpec, Scenario, TierSpec, TrustStatus
+from edgebench.tiers import kinds
+
+P = ParamSpec("P")
+OUT = Path("reports")
+
+
+def fail(error: EdgebenchError) -> NoReturn:
+    print(f"edgebench: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """What goes wrong becomes one line and its exit code; only a defect of ours shows a traceback."""
+
+    @wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except EdgebenchError as error:
+            fail(error)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            fail(EdgebenchError(f"{where}{error.strerror or error}"))
+
+    return guarded
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Measure what a CDN or caching proxy does for a Flask API, and prove every hit.
+
+    \b
+    Examples:
+      python -m edgebench run scenarios/quick.toml
+      python -m edgebench run scenarios/quick.toml --set axes.ttl_s=[1,60] --set repeats=5
+      python -m edgebench run scenarios/quick.toml --app 'shop:create_app()'
+      python -m edgebench up --tier nginx --ttl 60
+    """
+
+
+_scenario_argument = click.argument("scenario", type=click.Path(path_type=Path), default="scenarios/quick.toml")
+_set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value, such as axes.ttl_s=[1,60]."
+)
+_app_option = click.option("--app", metavar="MODULE:APP", help="Your own WSGI app in place of the scenario's.")
+
+
+def load_scenario(path: Path, overrides: tuple[str, ...], app: str | None) -> Scenario:
+    """The scenario with what the command line changes. Somebody's own app gets its TTLs rewritten by the wrapper."""
+    extra = (f'origin.app="{app}"', "origin.rewrite_ttl=true") if app else ()
+    return scenarios.load(path, (*extra, *overrides), kinds=kinds())
+
+
+@cli.command()
+@_scenario_argument
+@_set_option
+@_app_option
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=OUT, help="Where run folders go.")
+@click.option("--resume", type=click.Path(path_type=Path, file_okay=False), help="Finish this interrupted run.")
+@one_line_errors
+def run(scenario: Path, overrides: tuple[str, ...], app: str | None, out: Path, resume: Path | None) -> None:
+    """Run a scenario and write its report."""
+    from edgebench.cli.session import run_scenario  # the libraries it needs take a second to import
+
+    if resume is not None:
+        if overrides or app:
+            raise UserError("--resume finishes a run as it was begun: leave out --set and --app")
+        status = run_scenario(None, resume, out, Console())
+    else:
+        status = run_scenario(
+            (load_scenario(scenario, overrides, app), scenario, tuple(sys.argv[1:])), None, out, Console()
+        )
+    if status is TrustStatus.INVALID:
+        sys.exit(3)
+
+
+@cli.command()
+@_scenario_argument
+@_set_option
+@_app_option
+@one_line_errors
+def plan(scenario: Path, overrides: tuple[str, ...], app: str | None) -> None:
+    """Print the cells, their order and how long they take. Runs nothing."""
+    from edgebench.cli.planning import print_plan
+
+    print_plan(load_scenario(scenario, overrides, app), Console())
+
+
+@cli.command()
+@one_line_errors
+def check() -> None:
+    """Print what this machine has: caches and versions, cores, clock, disk."""
+    from edgebench.cli.planning import print_check
+
+    print_check(Console())
+
+
+@cli.command()
+@click.option("--tier", default="nginx", show_default=True, help="direct or the name of a cache.")
+@click.option("--ttl", "ttl_s", type=click.IntRange(0), default=60, show_default=True, help="TTL in seconds.")
+@click.option("--app", metavar="MODULE:APP", help="Your own WSGI app in place of target_app.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Where the tier listens. Default: a free port.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="gunicorn workers.")
+@click.option("--threads", type=click.IntRange(1), default=8, show_default=True, help="Threads of each worker.")
+@one_line_errors
+def up(tier: str, ttl_s: int, app: str | None, port: int | None, workers: int, threads: int) -> None:
+    """Start the origin and a cache before it, print their URLs, and stay until Ctrl-C."""
+    from edgebench.cli.session import stay_up
+
+    if tier not in kinds():
+        raise UserError(f"--tier {tier}: expected one of {', '.join(kinds())}")
+    origin = OriginSpec(
+        app=app or OriginSpec().app, workers=workers, threads=threads,
+        env={} if app else {"FLASK_TTL_S": "{ttl_s}"}, rewrite_ttl=app is not None,
+    )  # fmt: skip
+    cell = Cell(TierSpec(tier, tier), Freshness(ttl_s), Load())
+    stay_up(cell, origin, port, Console())
+
+
+@cli.command()
+@one_line_errors
+def schema() -> None:
+    """Print the JSON schema of scenario files, for editors that complete them."""
+    click.echo(scenarios.schema_text(), nl=False)
+
+
+def main() -> None:
+    cli(prog_name="edgebench")

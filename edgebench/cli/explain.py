@@ -1,0 +1,20 @@
+"""A run folder in; summary, charts and report written into it. Where the pure halves meet the disk."""
+
+from __future__ import annotations
+
+from edgebench.analysis.results import Analysis
+from edgebench.analysis.run import analyse
+from edgebench.report.page import render
+from edgebench.store import RunFolder
+
+
+def explain(folder: RunFolder) -> Analysis:
+    """Analyse the run and write summary.json, summary.csv, charts/*.svg and report.html into its folder."""
+    analysis = analyse(folder)
+    report = render(analysis)
+    folder.write_summary(analysis.summary)
+    folder.write_text("summary.csv", report.csv)
+    for name, svg in report.charts.items():
+        folder.write_text(f"charts/{name}.svg", svg)
+    folder.write_text("report.html", report.html)
+    return analysis

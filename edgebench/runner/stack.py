@@ -1,0 +1,162 @@
+"""The system under test: the origin and the tier before it, up and answering, then down for certain."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from edgebench.errors import UserError
+from edgebench.model import Cell, OriginSpec, TierRecord
+from edgebench.origin import process as origin_process
+from edgebench.runner.guardian import Guardian
+from edgebench.runner.services import POLL_S, Hung, Service, answers, await_ready, demand_port, free_port
+from edgebench.tiers import DIRECT, adapters
+from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, Place
+
+READY = PROBE_PATH + "ping"
+READY_LIMIT_S = 30.0
+
+
+@dataclass
+class Stack:
+    """Origin and tier of one cell. A context manager: entering starts them, leaving stops them, whatever happened."""
+
+    cell: Cell
+    origin: OriginSpec
+    directory: Path
+    cores: Sequence[int]
+    guardian: Guardian
+    tier_port: int | None = None
+    """None: a free one."""
+    services: list[Service] = field(default_factory=list, init=False)
+    exit_states: dict[str, str] = field(default_factory=dict, init=False)
+    origin_port: int = field(default=0, init=False)
+    place: Place | None = field(default=None, init=False)
+    """Where the tier runs; None for `direct`."""
+
+    @property
+    def url(self) -> str:
+        """Where clients go."""
+        return f"http://127.0.0.1:{self.place.port if self.place else self.origin_port}"
+
+    @property
+    def adapter(self) -> Adapter | None:
+        return None if self.cell.tier.kind == DIRECT else adapters()[self.cell.tier.kind]
+
+    @property
+    def ledger(self) -> Path:
+        return self.directory / "ledger"
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        self.origin_port = demand_port(self.origin.port) if self.origin.port else free_port()
+        origin = self._service(
+            "origin", "origin", origin_process.argv(self.origin, self.origin_port),
+            origin_process.environment(self.origin, self.cell.freshness.ttl_s, self.ledger),
+        )  # fmt: skip
+        origin.start()
+        tier = self._start_tier()
+        await_ready(origin, self.origin_port, READY, READY_LIMIT_S)
+        for service, logs_probes in tier:
+            self._await_tier(service, logs_probes)
+
+    def _start_tier(self) -> list[tuple[Service, bool]]:
+        adapter = self.adapter
+        if adapter is None:
+            return []
+        binary = require(adapter)
+        port = demand_port(self.tier_port) if self.tier_port else free_port()
+        self.place = Place(self.directory / adapter.name, port, self.origin_port)
+        (self.place.directory / "tmp").mkdir(parents=True, exist_ok=True)
+        adapter.config_path(self.place).write_text(adapter.config(binary, self.place))
+        started = []
+        for process in adapter.processes(binary, self.place):
+            service = self._service(process.name, "tier", process.argv, process.env)
+            service.stop_signal = process.stop_signal
+            service.start()
+            started.append((service, process.logs_probes))
+        return started
+
+    def _service(self, name: str, role: str, argv: Sequence[str], env: Mapping[str, str]) -> Service:
+        log = self.directory / f"{name}.log"
+        service = Service(name, role, argv, env, log, self.cores, self.guardian)
+        self.services.append(service)
+        return service
+
+    def _await_tier(self, service: Service, logs_probes: bool) -> None:
+        assert self.place is not None
+        if not logs_probes:
+            await_ready(service, self.place.port, READY, READY_LIMIT_S)
+            return
+        deadline = time.monotonic() + READY_LIMIT_S
+        while not (self.place.log.exists() and self.place.log.stat().st_size > 0):
+            service.check()
+            if time.monotonic() > deadline:
+                raise Hung(f"{service.name} wrote no log within {READY_LIMIT_S:g} s")
+            answers(self.place.port, READY, timeout_s=1.0)
+            time.sleep(POLL_S)
+        service.know_members()
+
+    def check(self) -> None:
+        """Raise ServiceFailed if anything has ended that should be running."""
+        for service in self.services:
+            service.check()
+
+    def roles(self) -> dict[str, list[psutil.Process]]:
+        """The processes of each role."""
+        found: dict[str, list[psutil.Process]] = {}
+        for service in self.services:
+            found.setdefault(service.role, []).extend(service.members.values())
+        return found
+
+    def name_the_hung(self) -> str:
+        """Which of them does not answer any more, in words; empty if all do."""
+        if not answers(self.origin_port, READY, timeout_s=2.0):
+            return f"the origin (pid {self.services[0].pid}) is alive and does not answer"
+        if self.place and not answers(self.place.port, READY, timeout_s=2.0):
+            return f"{self.services[1].name} (pid {self.services[1].pid}) is alive and does not answer"
+        return ""
+
+    def record(self) -> TierRecord:
+        """The tier as it runs now, with its counters."""
+        adapter = self.adapter
+        if adapter is None or self.place is None:
+            return TierRecord(kind=DIRECT)
+        binary = require(adapter)
+        return TierRecord(
+            kind=adapter.name, version=binary.version, binary=f"{binary.path} ({binary.source})",
+            config_text=adapter.config_path(self.place).read_text(),
+            argv=adapter.processes(binary, self.place)[0].argv, expiry=adapter.expiry,
+            collapses_misses=adapter.collapses_misses, collapses_expired=adapter.collapses_expired,
+            counters=dict(adapter.counters(binary, self.place)),
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """Tier first, so that it can finish what it has begun with the origin. Safe to call twice."""
+        tier_first = sorted(self.services, key=lambda service: service.role != "tier")
+        for service in tier_first:
+            if service.name not in self.exit_states:
+                self.exit_states[service.name] = service.stop()
+
+
+def require(adapter: Adapter) -> Binary:
+    """The adapter's binary, or a UserError that says how to get it."""
+    binary = adapter.find()
+    if binary is None:
+        raise UserError(f"{adapter.name} is not installed; {adapter.how_to_get}")
+    return binary

@@ -1,0 +1,238 @@
+"""One trial: cold start, load, stop; the evidence of all witnesses as tables in its folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from edgebench.errors import EdgebenchError
+from edgebench.load import samples as load_samples
+from edgebench.model import Load, OriginSpec, Placement, TierRecord, Trial, TrialRecord
+from edgebench.origin import rows as origin_rows
+from edgebench.runner.guardian import Guardian
+from edgebench.runner.sampler import Sampler
+from edgebench.runner.services import Hung, Service, ServiceFailed, exit_text, log_tail
+from edgebench.runner.stack import Stack
+from edgebench.store import TIER_LOG, TrialFolder
+
+POLL_S = 0.1
+SAMPLE_EVERY_S = 1.0
+SILENCE_LIMIT_S = 12.0
+"""Longer than the client's own read time-out: if not even a time-out was recorded, nothing is going on."""
+DISK_RESERVE_BYTES = 32 * 2**20
+
+
+class Stopped(EdgebenchError):
+    """The user ended the run."""
+
+    exit_code = 130
+
+
+class DiskFull(EdgebenchError):
+    """No space is left for the evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all trials of a run share."""
+
+    locustfile: Path
+    origin: OriginSpec
+    placement: Placement
+    guardian: Guardian
+
+
+@dataclass
+class _Clock:
+    """Where the trial's times begin, on both clocks."""
+
+    monotonic_ns: int
+    wall_ns: int
+
+    @classmethod
+    def now(cls) -> _Clock:
+        return cls(time.monotonic_ns(), time.time_ns())
+
+    def drift_ns(self) -> int:
+        return (time.time_ns() - self.wall_ns) - (time.monotonic_ns() - self.monotonic_ns)
+
+
+def generator_argv(locustfile: Path, url: str, trial: Trial, record: Path) -> tuple[str, ...]:
+    """Locust's command line for one trial: it warms up, measures and ends by itself."""
+    load = trial.cell.load
+    options: Mapping[str, object] = {
+        "--host": url, "--users": load.users, "--spawn-rate": load.users,
+        "--rate": load.rate_rps if load.model == "open" else 0, "--arrivals": load.arrivals.value,
+        "--keys": load.keys, "--zipf": load.zipf_s, "--seed": trial.seed, "--private-share": load.private_share,
+        "--warm-up-min": min(trial.cell.freshness.ttl_s or 0, load.warm_up_s), "--warm-up-max": load.warm_up_s,
+        "--measure": load.measure_s, "--record": record, "--loglevel": "WARNING",
+    }  # fmt: skip
+    flat = tuple(str(part) for pair in options.items() for part in pair)
+    base = (sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "--only-summary")
+    return (*base, "--exit-code-on-error", "0", *flat)
+
+
+def limit_s(load: Load) -> float:
+    """After this long a trial's generator has failed: everything it may take, and start-up and draining besides."""
+    return load.warm_up_s + load.measure_s + 45.0
+
+
+def run_trial(trial: Trial, bench: Bench, folder: TrialFolder, tell: Callable[[str], None]) -> TrialRecord:
+    """Run one trial and write its folder.
+
+    Whatever goes wrong, all that was started is stopped, and what was measured is written with a record that says
+    what happened; then the error goes on to the caller. `tell` is told what is going on, in a word or two.
+    """
+    shutil.rmtree(folder.path, ignore_errors=True)
+    work = folder.path / "work"
+    work.mkdir(parents=True)
+    stack = Stack(trial.cell, bench.origin, work, bench.placement.system, bench.guardian)
+    attempt = _Attempt(trial, bench, folder, work, stack)
+    try:
+        tell("starting")
+        with stack:
+            attempt.measure(tell)
+    except BaseException as error:
+        with contextlib.suppress(OSError, EdgebenchError):
+            attempt.save(problem=_problem(error, work))
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise DiskFull(_problem(error, work)) from error
+        raise
+    tell("saving")
+    return attempt.save(problem="")
+
+
+def _problem(error: BaseException, work: Path) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"no space left on the disk of {work}: free some and go on with --resume"
+    return str(error) or type(error).__name__
+
+
+class _Attempt:
+    """The moving parts of one trial while it runs, and what is to be saved of it."""
+
+    def __init__(self, trial: Trial, bench: Bench, folder: TrialFolder, work: Path, stack: Stack) -> None:
+        self.trial, self.bench, self.folder, self.work, self.stack = trial, bench, folder, work, stack
+        self.clock = _Clock.now()
+        self.sampler = Sampler()
+        self.tier = TierRecord(kind=trial.cell.tier.kind)
+        self.drift_ns = 0
+        self.generator_argv: tuple[str, ...] = ()
+        self.raw = work / "samples"
+
+    def measure(self, tell: Callable[[str], None]) -> None:
+        self.raw.mkdir()
+        self.tier = self.stack.record()
+        self.generator_argv = generator_argv(self.bench.locustfile, self.stack.url, self.trial, self.raw)
+        generator = Service(
+            "generator", "generator", self.generator_argv, {"PYTHONDONTWRITEBYTECODE": "1"},
+            self.work / "generator.log", self.bench.placement.generator, self.bench.guardian,
+        )  # fmt: skip
+        self.clock = _Clock.now()
+        generator.start()
+        try:
+            tell("measuring")
+            self._watch(generator)
+        finally:
+            self.stack.exit_states["generator"] = generator.stop(grace_s=3.0)
+            self.drift_ns = self.clock.drift_ns()
+        with contextlib.suppress(OSError):
+            self.tier = self.stack.record()
+
+    def _watch(self, generator: Service) -> None:
+        """Until the generator has ended well. Everything it could wait for for ever has a limit here."""
+        assert generator.popen is not None
+        generator.know_members()
+        deadline = time.monotonic() + limit_s(self.trial.cell.load)
+        next_sample = time.monotonic()
+        recorded, grown_at = -1, time.monotonic()
+        while (code := generator.popen.poll()) is None:
+            self.stack.check()
+            now = time.monotonic()
+            if now >= next_sample:
+                next_sample += SAMPLE_EVERY_S
+                roles = {"generator": list(generator.members.values()), **self.stack.roles()}
+                self.sampler.sample(time.monotonic_ns() - self.clock.monotonic_ns, roles)
+                size = sum(file.stat().st_size for file in self.raw.glob("samples-*.bin"))
+                if size != recorded:
+                    recorded, grown_at = size, now
+                self._check_disk()
+            if now - grown_at > SILENCE_LIMIT_S:
+                who = self.stack.name_the_hung() or "the generator gets no answers"
+                raise Hung(f"no answer for {SILENCE_LIMIT_S:g} s: {who}; see {self.work}")
+            if now > deadline:
+                raise Hung(f"the generator (pid {generator.pid}) did not end in time; see {generator.log}")
+            time.sleep(POLL_S)
+        self.stack.check()
+        if code != 0:
+            self._check_disk()
+            raise ServiceFailed(f"the generator ended with {exit_text(code)}: {log_tail(generator.log)}")
+
+    def _check_disk(self) -> None:
+        free = shutil.disk_usage(self.work).free
+        if free < DISK_RESERVE_BYTES:
+            raise DiskFull(
+                f"the disk of {self.folder.path} is full ({free // 2**20} MiB left): free some and go on with --resume"
+            )
+
+    def save(self, problem: str) -> TrialRecord:
+        """Turn the raw evidence into tables, then write the record: the trial has ended when that is there."""
+        start_ns = self.clock.monotonic_ns
+        generator = _generator_facts(self.raw)
+        self.folder.write_table("samples", load_samples.read(self.raw, start_ns))
+        self.folder.write_table("ledger", origin_rows.read(self.stack.ledger, start_ns))
+        self.folder.write_table("processes", self.sampler.table())
+        self.folder.write_table("tier_log", self._tier_log())
+        record = TrialRecord(
+            trial=self.trial, complete=not problem, problem=problem,
+            start_monotonic_ns=start_ns, start_wall_ns=self.clock.wall_ns, wall_drift_ns=self.drift_ns,
+            measure_start_ns=int(generator.get("measure_start_ns") or start_ns) - start_ns,
+            measure_end_ns=int(generator.get("measure_end_ns") or start_ns) - start_ns,
+            warm_up_end=str(generator.get("warm_up_end", "none")),
+            tier=self.tier, placement=self.bench.placement,
+            origin_argv=tuple(self.stack.services[0].argv) if self.stack.services else (),
+            generator_argv=self.generator_argv, exit_states=dict(self.stack.exit_states),
+            load={name: float(value) for name, value in generator.items() if isinstance(value, int | float)},
+        )  # fmt: skip
+        for log in self.work.glob("*.log"):
+            log.replace(self.folder.path / log.name)
+        if not problem:  # of a failed trial everything is kept: somebody will want to look
+            shutil.rmtree(self.work, ignore_errors=True)
+        self.folder.write_record(record)
+        return record
+
+    def _tier_log(self) -> pa.Table:
+        adapter, place = self.stack.adapter, self.stack.place
+        if adapter is None or place is None or not place.log.exists():
+            return TIER_LOG.empty_table()
+        lines = list(adapter.read_log(place))
+        columns: dict[str, list[Any]] = {
+            "at_ns": [round(line.wall_s * 1e9) - self.clock.wall_ns for line in lines],
+            "port": [line.port for line in lines],
+            "method": [line.method for line in lines],
+            "key": [line.key for line in lines],
+            "status": [line.status for line in lines],
+            "verdict": [line.verdict.value for line in lines],
+            "origin_seq": [line.origin_seq for line in lines],
+        }
+        types = {name: "int64" if name in ("at_ns", "port", "status", "origin_seq") else "string" for name in columns}
+        arrays = [pa.array(values, pa.type_for_alias(types[name])) for name, values in columns.items()]
+        return pa.table(arrays, names=list(columns)).cast(TIER_LOG)
+
+
+def _generator_facts(raw: Path) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = json.loads((raw / "generator.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return facts

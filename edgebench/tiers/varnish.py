@@ -1,0 +1,96 @@
+"""Varnish, from the system's packages. It compiles its configuration with a C compiler at every start."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from edgebench.model import Claim, ExpiryRule
+from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, LogLine, Place, Process, render, stamp_seq
+
+_VERDICTS = {
+    "hit": Claim.HIT,
+    "stale": Claim.STALE,
+    "revalidated": Claim.REVALIDATED,
+    "miss": Claim.MISS,
+    "bypass": Claim.BYPASS,
+}
+_LOG_FORMAT = (
+    "%{VSL:Timestamp:Resp[1]}x\t%{VSL:ReqStart[2]}x\t%m\t%{VCL_Log:url}x\t%s\t%{VCL_Log:verdict}x\t%{Edgebench-Origin}o"
+)
+_SYSTEM_PATH = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
+
+
+def _which(program: str) -> str | None:
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
+
+
+class Varnish(Adapter):
+    """Freshness to the microsecond; updates the stored headers from a 304, so the stamp is the 304's."""
+
+    name = "varnish"
+    expiry = ExpiryRule()
+    collapses_misses = True
+    collapses_expired = True
+    how_to_get = "make caches (apt-get install varnish), or your system's package varnish; it also needs a C compiler"
+
+    def find(self) -> Binary | None:
+        path = os.environ.get("EDGEBENCH_VARNISHD") or _which("varnishd")
+        if path is None or _which("varnishncsa") is None or _which("varnishstat") is None:
+            return None
+        try:
+            done = subprocess.run([path, "-V"], capture_output=True, text=True, timeout=10, check=False)
+        except OSError:
+            return None
+        match = re.search(r"varnish-(\S+)", done.stderr + done.stdout)
+        return Binary(path, match[1], "system") if match else None
+
+    def config(self, binary: Binary, place: Place) -> str:
+        return render("varnish.vcl.j2", origin_port=place.origin_port, probe_path=PROBE_PATH)
+
+    def config_path(self, place: Place) -> Path:
+        return place.directory / "edge.vcl"
+
+    def processes(self, binary: Binary, place: Place) -> tuple[Process, ...]:
+        workdir = str(place.directory / "workdir")
+        varnishd = (
+            *(binary.path, "-F", "-n", workdir, "-a", f"127.0.0.1:{place.port}", "-f", str(self.config_path(place))),
+            *("-s", "malloc,512M", "-j", "none"),
+            *("-p", "default_ttl=0", "-p", "default_grace=0", "-p", "default_keep=86400"),
+            *("-p", "thread_pools=1", "-p", "thread_pool_min=100", "-p", "vsl_space=160M"),
+        )
+        ncsa = (str(_which("varnishncsa")), "-n", workdir, "-t", "30", "-w", str(place.log), "-F", _LOG_FORMAT)
+        return (Process("varnishd", varnishd), Process("varnishncsa", ncsa, logs_probes=True))
+
+    def read_log(self, place: Place) -> Iterable[LogLine]:
+        with place.log.open() as lines:
+            for line in lines:
+                at, port, method, url, status, verdict, stamp = line.rstrip("\n").split("\t")
+                if not url.startswith(PROBE_PATH):
+                    yield LogLine(
+                        wall_s=float(at), port=int(port), method=method, key=url, status=int(status),
+                        verdict=_VERDICTS.get(verdict, Claim.UNKNOWN), origin_seq=stamp_seq(stamp),
+                    )  # fmt: skip
+
+    def counters(self, binary: Binary, place: Place) -> Mapping[str, float]:
+        done = subprocess.run(
+            [str(_which("varnishstat")), "-n", str(place.directory / "workdir"), "-j"],
+            capture_output=True, text=True, timeout=10, check=False,
+        )  # fmt: skip
+        counted = json.loads(done.stdout).get("counters", {}) if done.returncode == 0 else {}
+        names = {
+            "MAIN.client_req": "requests",
+            "MAIN.cache_hit": "hits",
+            "MAIN.cache_miss": "misses",
+            "MAIN.s_pass": "passes",
+            "MAIN.backend_req": "origin_requests",
+        }
+        return {ours: float(counted[theirs]["value"]) for theirs, ours in names.items() if theirs in counted}
+
+
+ADAPTER = Varnish()
