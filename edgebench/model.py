@@ -81,7 +81,7 @@ class OriginSpec:
     port: int | None = None
     """None: a free one."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """Environment of the app; `{ttl_s}` in a value stands for the cell's TTL."""
+    """Environment of the app; in a value `{ttl_s}` stands for the cell's TTL, `{work}` for a folder of the trial's."""
     rewrite_ttl: bool = False
     """Replace max-age in the app's own public answers by the cell's TTL, for an app that cannot be told its TTL."""
 

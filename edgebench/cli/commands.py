@@ -21,6 +21,8 @@ from edgebench.tiers import kinds
 
 P = ParamSpec("P")
 OUT = Path("reports")
+TARGET_APP_ENV = {"FLASK_TTL_S": "{ttl_s}", "FLASK_CATALOGUE_PATH": "{work}/catalogue.db"}
+"""target_app with a cell's TTL and a catalogue of its own, so that no trial finds what another one changed."""
 
 
 def fail(error: EdgebenchError) -> NoReturn:
@@ -130,7 +132,7 @@ def up(tier: str, ttl_s: int, app: str | None, port: int | None, workers: int, t
         raise UserError(f"--tier {tier}: expected one of {', '.join(kinds())}")
     origin = OriginSpec(
         app=app or OriginSpec().app, workers=workers, threads=threads,
-        env={} if app else {"FLASK_TTL_S": "{ttl_s}"}, rewrite_ttl=app is not None,
+        env={} if app else dict(TARGET_APP_ENV), rewrite_ttl=app is not None,
     )  # fmt: skip
     cell = Cell(TierSpec(tier, tier), Freshness(ttl_s), Load())
     stay_up(cell, origin, port, Console())

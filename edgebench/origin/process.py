@@ -8,6 +8,9 @@ from pathlib import Path
 
 from edgebench.model import OriginSpec
 
+LEDGER = "ledger"
+"""The ledger's folder below the trial's."""
+
 
 def argv(origin: OriginSpec, port: int) -> tuple[str, ...]:
     """Command line of the origin on 127.0.0.1:port."""
@@ -20,13 +23,16 @@ def argv(origin: OriginSpec, port: int) -> tuple[str, ...]:
     )
 
 
-def environment(origin: OriginSpec, ttl_s: int | None, ledger: Path | None) -> Mapping[str, str]:
-    """What the origin needs in its environment, on top of the harness's own. No ledger: the app is served bare."""
-    env = {"EDGEBENCH_APP": origin.app, "PYTHONDONTWRITEBYTECODE": "1"}
-    if ledger is not None:
-        env["EDGEBENCH_LEDGER"] = str(ledger)
-    if ttl_s is None:
-        return env | {name: value for name, value in origin.env.items() if "{ttl_s}" not in value}
-    if origin.rewrite_ttl:
+def environment(origin: OriginSpec, ttl_s: int | None, work: Path) -> Mapping[str, str]:
+    """What the origin needs in its environment, on top of the harness's own. `work`: the trial's folder."""
+    env = {"EDGEBENCH_APP": origin.app, "EDGEBENCH_LEDGER": str(work / LEDGER), "PYTHONDONTWRITEBYTECODE": "1"}
+    if origin.rewrite_ttl and ttl_s is not None:
         env["EDGEBENCH_REWRITE_TTL"] = str(ttl_s)
-    return env | {name: value.replace("{ttl_s}", str(ttl_s)) for name, value in origin.env.items()}
+    # Without a TTL the app keeps its own: what would have told it is left out.
+    told = {name: value for name, value in origin.env.items() if ttl_s is not None or "{ttl_s}" not in value}
+    holes = {"{ttl_s}": str(ttl_s), "{work}": str(work)}
+    for name, value in told.items():
+        for hole, filling in holes.items():
+            value = value.replace(hole, filling)
+        env[name] = value
+    return env

@@ -52,6 +52,10 @@ class Service:
     cores: Sequence[int]
     guardian: Guardian
     stop_signal: signal.Signals = signal.SIGTERM
+    children: int = 0
+    """How many processes it forks to do its work."""
+    passing: str | None = None
+    """Words in the title of a child that ends by itself when it has done its part."""
     popen: subprocess.Popen[bytes] | None = field(default=None, init=False)
     members: dict[int, psutil.Process] = field(default_factory=dict, init=False)
     """The process and its descendants, as they were when it was ready."""
@@ -73,10 +77,15 @@ class Service:
         assert self.popen is not None, f"{self.name} was not started"
         return self.popen.pid
 
-    def know_members(self) -> None:
-        """Remember which processes there are, now that it is ready."""
-        main = psutil.Process(self.pid)
-        self.members = {each.pid: each for each in (main, *main.children(recursive=True))}
+    def know_members(self) -> bool:
+        """Remember which processes there are; whether that is all of them."""
+        found = [psutil.Process(self.pid)]
+        with contextlib.suppress(psutil.Error):
+            for child in found[0].children(recursive=True):
+                if self.passing is None or self.passing not in " ".join(child.cmdline()):
+                    found.append(child)
+        self.members = {each.pid: each for each in found}
+        return len(found) > self.children
 
     def check(self) -> None:
         """Raise ServiceFailed if the process, or one of those it had forked, is gone."""
@@ -159,10 +168,9 @@ def answers(port: int, path: str, timeout_s: float) -> bool:
 def await_ready(service: Service, port: int, path: str, limit_s: float) -> None:
     """Return when the service answers on its port; raise ServiceFailed or Hung when it ends first or takes longer."""
     deadline = time.monotonic() + limit_s
-    while not answers(port, path, timeout_s=1.0):
+    while not (answers(port, path, timeout_s=1.0) and service.know_members()):
         service.check()
         if time.monotonic() > deadline:
             tail = service._hint()
             raise Hung(f"{service.name} (pid {service.pid}) did not answer on port {port} within {limit_s:g} s{tail}")
         time.sleep(POLL_S)
-    service.know_members()

@@ -50,7 +50,7 @@ class Stack:
 
     @property
     def ledger(self) -> Path:
-        return self.directory / "ledger"
+        return self.directory / origin_process.LEDGER
 
     def __enter__(self) -> Self:
         try:
@@ -67,8 +67,9 @@ class Stack:
         self.origin_port = demand_port(self.origin.port) if self.origin.port else free_port()
         origin = self._service(
             "origin", "origin", origin_process.argv(self.origin, self.origin_port),
-            origin_process.environment(self.origin, self.cell.freshness.ttl_s, self.ledger),
+            origin_process.environment(self.origin, self.cell.freshness.ttl_s, self.directory),
         )  # fmt: skip
+        origin.children = self.origin.workers
         origin.start()
         tier = self._start_tier()
         await_ready(origin, self.origin_port, READY, READY_LIMIT_S)
@@ -87,7 +88,8 @@ class Stack:
         started = []
         for process in adapter.processes(binary, self.place):
             service = self._service(process.name, "tier", process.argv, process.env)
-            service.stop_signal = process.stop_signal
+            service.stop_signal, service.children = process.stop_signal, process.children
+            service.passing = process.passing
             service.start()
             started.append((service, process.logs_probes))
         return started

@@ -51,6 +51,10 @@ class Process:
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
+    children: int = 0
+    """How many processes it forks to do its work; ready when they are there."""
+    passing: str | None = None
+    """Words in the title of a child that ends by itself when it has done its part."""
     logs_probes: bool = False
     """A logger: ready when a probe sent through the tier shows up in the tier's log. Else: ready when it answers."""
 

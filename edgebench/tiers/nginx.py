@@ -69,7 +69,7 @@ class Nginx(Adapter):
 
     def processes(self, binary: Binary, place: Place) -> tuple[Process, ...]:
         argv = (binary.path, "-p", f"{place.directory}/", "-e", "stderr", "-c", str(self.config_path(place)))
-        return (Process("nginx", argv, stop_signal=signal.SIGQUIT),)
+        return (Process("nginx", argv, stop_signal=signal.SIGQUIT, children=2, passing="cache loader"),)
 
     def read_log(self, place: Place) -> Iterable[LogLine]:
         with place.log.open() as lines:

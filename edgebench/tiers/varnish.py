@@ -65,7 +65,7 @@ class Varnish(Adapter):
             *("-p", "thread_pools=1", "-p", "thread_pool_min=100", "-p", "vsl_space=160M"),
         )
         ncsa = (str(_which("varnishncsa")), "-n", workdir, "-t", "30", "-w", str(place.log), "-F", _LOG_FORMAT)
-        return (Process("varnishd", varnishd), Process("varnishncsa", ncsa, logs_probes=True))
+        return (Process("varnishd", varnishd, children=1), Process("varnishncsa", ncsa, logs_probes=True))
 
     def read_log(self, place: Place) -> Iterable[LogLine]:
         with place.log.open() as lines:

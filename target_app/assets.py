@@ -1,0 +1,113 @@
+"""Static files, read once at start: named by content, compressed, ready to be sent."""
+
+import gzip
+import hashlib
+import mimetypes
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import brotli  # type: ignore[import-untyped]
+from werkzeug.datastructures import Accept
+
+from target_app.caching import content_etag
+
+HASH_LENGTH = 12
+COMPRESSIBLE = {"text/css", "text/javascript", "image/svg+xml"}
+# Spelled out, because what `mimetypes` knows differs from machine to machine.
+MIMETYPES = {".js": "text/javascript", ".woff2": "font/woff2", ".webp": "image/webp"}
+
+# What of equal q-value is preferred comes first.
+ENCODINGS = ("br", "gzip", "identity")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """An asset's bytes in one content coding, and their ETag."""
+
+    body: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A static file; `variants` maps content codings to bytes and always has "identity"."""
+
+    hashed_name: str
+    mimetype: str
+    variants: Mapping[str, Variant]
+
+    @property
+    def compressible(self) -> bool:
+        return self.mimetype in COMPRESSIBLE
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """All static files, by plain name, and the plain names by hashed name."""
+
+    cdn_url: str
+    by_name: Mapping[str, Asset]
+    names: Mapping[str, str]
+
+    def url(self, name: str) -> str:
+        """Where browsers load `name` from; the URL changes when the content does."""
+        return f"{self.cdn_url}/static/{self.by_name[name].hashed_name}"
+
+    def find(self, path: str) -> tuple[Asset, bool] | None:
+        """The asset a URL asks for, and whether by its present hash.
+
+        Pages that were cached before a deployment ask for old hashes; they get today's file.
+        """
+        if path in self.names:
+            return self.by_name[self.names[path]], True
+        plain = re.sub(rf"\.[0-9a-f]{{{HASH_LENGTH}}}(\.\w+)$", r"\1", path)
+        asset = self.by_name.get(path) or self.by_name.get(plain)
+        return None if asset is None else (asset, False)
+
+
+def load_assets(folder: Path, cdn_url: str = "") -> Assets:
+    """Read every file below `folder`.
+
+    Style sheets come last: they link to the others, and their own hash covers those names.
+    """
+    by_name: dict[str, Asset] = {}
+    files = (path for path in folder.rglob("*") if path.is_file())
+    for path in sorted(files, key=lambda path: (path.suffix == ".css", path)):
+        name = path.relative_to(folder).as_posix()
+        body = path.read_bytes()
+        if path.suffix == ".css":
+            body = link_css(body.decode(), by_name).encode()
+        by_name[name] = _asset(name, body)
+    names = {asset.hashed_name: name for name, asset in by_name.items()}
+    return Assets(cdn_url, by_name, names)
+
+
+def link_css(css: str, assets: Mapping[str, Asset]) -> str:
+    """`css` with each `url("name")` replaced by the hashed name, relative and so on any host."""
+    return re.sub(r'url\("([^"]+)"\)', lambda found: f'url("{assets[found[1]].hashed_name}")', css)
+
+
+def choose_encoding(accepted: Accept, available: Mapping[str, Variant]) -> str:
+    """The content coding to answer `Accept-Encoding` with (RFC 9110 12.5.3)."""
+
+    def quality(encoding: str) -> float:
+        # Identity is what is left when nothing else is wanted, listed or not.
+        least = 0.0001 if encoding == "identity" else 0.0
+        return max(least, accepted.quality(encoding))
+
+    return max((coding for coding in ENCODINGS if coding in available), key=quality)
+
+
+def _asset(name: str, body: bytes) -> Asset:
+    path = PurePosixPath(name)
+    digest = hashlib.sha256(body).hexdigest()[:HASH_LENGTH]
+    mimetype = MIMETYPES.get(path.suffix) or mimetypes.guess_type(name)[0]
+    mimetype = mimetype or "application/octet-stream"
+    bodies = {"identity": body}
+    if mimetype in COMPRESSIBLE:
+        bodies["gzip"] = gzip.compress(body, compresslevel=9, mtime=0)
+        bodies["br"] = brotli.compress(body, quality=11)
+    variants = {coding: Variant(data, content_etag(data)) for coding, data in bodies.items()}
+    return Asset(path.with_stem(f"{path.stem}.{digest}").as_posix(), mimetype, variants)

@@ -1,0 +1,34 @@
+"""/static/…: kept for a year under hashed names, asked for each time under plain ones."""
+
+from flask import Blueprint, Response, abort, request
+
+from target_app.assets import choose_encoding
+from target_app.caching import IMMUTABLE, cacheable, client_has, not_modified, public
+from target_app.shop import current_shop
+
+bp = Blueprint("static_files", __name__)
+
+
+@bp.get("/static/<path:path>")
+def serve(path: str) -> Response:
+    found = current_shop().assets.find(path)
+    if found is None:
+        abort(404)
+    asset, by_hash = found
+    encoding = choose_encoding(request.accept_encodings, asset.variants)
+    variant = asset.variants[encoding]
+    cache_control = IMMUTABLE if by_hash else public(0)
+
+    if client_has(variant.etag):
+        response = not_modified(variant.etag, cache_control)
+    else:
+        response = Response(variant.body, mimetype=asset.mimetype)
+        cacheable(response, variant.etag, cache_control)
+        if encoding != "identity":
+            response.headers["Content-Encoding"] = encoding
+    if asset.compressible:
+        response.headers["Vary"] = "Accept-Encoding"
+    # Fonts are refused across origins without it. "*" rather than the asker's origin, which would
+    # make the answer vary by Origin.
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response

@@ -1,0 +1,29 @@
+"""Real servers for tests: an origin with its ledger, and the caches before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from edgebench.model import Cell, Freshness, Load, OriginSpec, TierSpec
+from edgebench.runner.guardian import Guardian
+from edgebench.runner.stack import Stack
+
+StartStack = Callable[..., Stack]
+
+
+@pytest.fixture
+def start_stack(tmp_path: Path) -> Iterator[StartStack]:
+    """start_stack("nginx", workers=2) brings up tests.apps behind that tier; all is stopped after the test."""
+    with Guardian() as guardian, ExitStack() as running:
+
+        def start(kind: str = "direct", **origin: object) -> Stack:
+            spec = OriginSpec(**{"app": "tests.apps:app", "threads": 8, **origin})  # type: ignore[arg-type]
+            cell = Cell(TierSpec(kind, kind), Freshness(), Load())
+            directory = tmp_path / f"{kind}-{len(list(tmp_path.iterdir()))}"
+            return running.enter_context(Stack(cell, spec, directory, (), guardian))
+
+        yield start
