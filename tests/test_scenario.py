@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebench.model import Arrivals, Cell, Load, LoadModel, OriginSpec, Scenario, TierSpec
@@ -158,6 +158,7 @@ _SCENARIOS = st.builds(
 )
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(scenario=_SCENARIOS)
 def test_a_scenario_written_and_read_is_the_same(tmp_path_factory: pytest.TempPathFactory, scenario: Scenario) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -211,6 +212,7 @@ def test_a_demanded_tier_that_is_not_here_is_an_error() -> None:
         cells(dataclasses.replace(scenario_of(), baseline="varnish"), {"direct", "nginx"})
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.lists(st.integers(0, 99), min_size=1, unique=True, max_size=8))
 def test_each_block_has_each_cell_once_and_one_seed(seed: int, repeats: int, ttl_s: list[int]) -> None:
     scenario = scenario_of(seed, repeats, tuple(ttl_s))
@@ -306,17 +308,19 @@ def test_each_scenario_loads_and_validates(path: Path, monkeypatch: pytest.Monke
     jsonschema.validate(tomllib.loads(text), json_schema())
     scenario = _committed(path, monkeypatch)
     assert scenario.name == path.stem
-    assert scenario.load.measure_s >= max(scenario.ttl_s) and scenario.load.warm_up_s > max(scenario.ttl_s)
+    assert scenario.load.measure_s > max(scenario.ttl_s) and scenario.load.warm_up_s >= 2 * max(scenario.ttl_s)
 
 
 def test_quick_is_done_in_three_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its comment says. Warm-ups end 0.6 s after one TTL on average: 13 s more than the shortest."""
     scenario = _committed(ROOT / "scenarios/quick.toml", monkeypatch)
-    assert _total_s(cells(scenario), scenario) == (130.5, 178.5)  # as its comment says
-    assert _total_s(cells(scenario, {"nginx"}), scenario) == (72, 102)
+    assert _total_s(cells(scenario), scenario) == (141, 231)
+    assert _total_s(cells(scenario, {"nginx"}), scenario) == (78, 132)
     assert scenario.repeats >= 3
+    assert scenario.load.rate_rps * scenario.load.measure_s >= 1100  # a p99 needs 1000, and arrivals are random
 
 
 def test_ttl_sweep_is_done_in_forty_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     scenario = _committed(ROOT / "scenarios/ttl_sweep.toml", monkeypatch)
-    assert _total_s(cells(scenario), scenario) == (1192.5, 2062.5)
+    assert _total_s(cells(scenario), scenario) == (1177.5, 2317.5)
     assert scenario.repeats >= 5

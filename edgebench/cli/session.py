@@ -14,7 +14,8 @@ from rich.console import Console
 
 from edgebench import scenario as scenarios
 from edgebench.analysis.results import Analysis
-from edgebench.analysis.run import analyse_trial
+from edgebench.analysis.tables import read_trial
+from edgebench.analysis.trial import prove_trial, trial_result
 from edgebench.cli.explain import explain
 from edgebench.cli.verdict import print_verdict
 from edgebench.errors import EdgebenchError, UserError
@@ -47,7 +48,7 @@ def begin(asked: Asked, out: Path) -> tuple[RunFolder, Sequence[Trial]]:
         raise UserError(f"{path}: none of its tiers can run here: {'; '.join(left_out.values())}")
     folder = new_run_folder(out, scenario, datetime.now(UTC))
     command = reproduce_line(arguments)
-    folder.write_run(describe(folder, scenario, trials, left_out, command), path.read_text())
+    folder.write_run(describe(folder, scenario, trials, left_out, command), scenarios.to_toml(scenario))
     return folder, trials
 
 
@@ -88,7 +89,8 @@ def run_scenario(asked: Asked | None, resumed: Path | None, out: Path, console: 
 def _measure(folder: RunFolder, trials: Sequence[Trial], console: Console) -> None:
     run = folder.read_run()
     locustfile = Path(run.scenario.locustfile)
-    durations = [sum(scenarios.estimate_s(trial)) / 2 for trial in trials]
+    # Most warm-ups end soon after they may.
+    durations = [0.8 * shortest + 0.2 * longest for shortest, longest in map(scenarios.estimate_s, trials)]
     done = len(finished_trials(folder, trials))
     if done:
         console.print(f"{done} of {len(trials)} trials are finished already", highlight=False)
@@ -102,7 +104,8 @@ def _measure(folder: RunFolder, trials: Sequence[Trial], console: Console) -> No
 
 
 def _metrics(folder: RunFolder, trial: Trial, record: TrialRecord) -> Mapping[str, float | None]:
-    return analyse_trial(record, folder.trial(trial)).metrics
+    proved = prove_trial(read_trial(record, folder.trial(trial)))
+    return trial_result(proved, proved.shareable).metrics if proved else {}
 
 
 def _explain_what_there_is(folder: RunFolder, trials: Sequence[Trial], console: Console) -> Analysis | None:

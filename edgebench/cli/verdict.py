@@ -57,5 +57,5 @@ def print_verdict(analysis: Analysis, folder: RunFolder, console: Console) -> No
         console.print(f"  {reason.code.value}: {reason.text}{cells}", highlight=False, markup=False)
     console.print()
     console.print(cell_table(summary), highlight=False)
-    console.print("[dim][low–high]: 95 % interval over trials[/]", highlight=False)
+    console.print("[dim]\\[low–high]: 95 % interval over trials[/]", highlight=False)
     console.print(f"\nreport: {folder.path / 'report.html'}", highlight=False, soft_wrap=True)

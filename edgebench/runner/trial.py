@@ -8,8 +8,8 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ from edgebench.store import TIER_LOG, TrialFolder
 
 POLL_S = 0.1
 SAMPLE_EVERY_S = 1.0
-SILENCE_LIMIT_S = 12.0
-"""Longer than the client's own read time-out: if not even a time-out was recorded, nothing is going on."""
+QUIET_S = 5.0
+"""An origin that has answered nothing for so long is asked whether it lives. A busy one is never disturbed."""
 DISK_RESERVE_BYTES = 32 * 2**20
 
 
@@ -118,6 +118,15 @@ def _problem(error: BaseException, work: Path) -> str:
     return str(error) or type(error).__name__
 
 
+def portable(text: str, work: Path) -> str:
+    """The text with this machine's folders named by what they are: nobody's home belongs into a run folder."""
+    named = {work.resolve(): "<trial>", work: "<trial>", Path(sys.prefix): "<env>", Path.cwd(): ".", Path.home(): "~"}
+    for folder, name in named.items():
+        if folder != folder.parent:  # not a root: that would be in every path
+            text = text.replace(str(folder), name)
+    return text
+
+
 class _Attempt:
     """The moving parts of one trial while it runs, and what is to be saved of it."""
 
@@ -155,7 +164,7 @@ class _Attempt:
         generator.know_members()
         deadline = time.monotonic() + limit_s(self.trial.cell.load)
         next_sample = time.monotonic()
-        recorded, grown_at = -1, time.monotonic()
+        written, grown_at = -1, time.monotonic()
         while (code := generator.popen.poll()) is None:
             self.stack.check()
             now = time.monotonic()
@@ -163,13 +172,12 @@ class _Attempt:
                 next_sample += SAMPLE_EVERY_S
                 roles = {"generator": list(generator.members.values()), **self.stack.roles()}
                 self.sampler.sample(time.monotonic_ns() - self.clock.monotonic_ns, roles)
-                size = sum(file.stat().st_size for file in self.raw.glob("samples-*.bin"))
-                if size != recorded:
-                    recorded, grown_at = size, now
                 self._check_disk()
-            if now - grown_at > SILENCE_LIMIT_S:
-                who = self.stack.name_the_hung() or "the generator gets no answers"
-                raise Hung(f"no answer for {SILENCE_LIMIT_S:g} s: {who}; see {self.work}")
+                size = sum(file.stat().st_size for file in self.stack.ledger.glob("*.jsonl"))
+                if size != written or now - grown_at > QUIET_S:
+                    if size == written and (hung := self.stack.name_the_hung()):
+                        raise Hung(f"{hung}; see {self.work}")
+                    written, grown_at = size, now
             if now > deadline:
                 raise Hung(f"the generator (pid {generator.pid}) did not end in time; see {generator.log}")
             time.sleep(POLL_S)
@@ -199,9 +207,9 @@ class _Attempt:
             measure_start_ns=int(generator.get("measure_start_ns") or start_ns) - start_ns,
             measure_end_ns=int(generator.get("measure_end_ns") or start_ns) - start_ns,
             warm_up_end=str(generator.get("warm_up_end", "none")),
-            tier=self.tier, placement=self.bench.placement,
-            origin_argv=tuple(self.stack.services[0].argv) if self.stack.services else (),
-            generator_argv=self.generator_argv, exit_states=dict(self.stack.exit_states),
+            tier=self._portable_tier(), placement=self.bench.placement,
+            origin_argv=self._portable(self.stack.services[0].argv if self.stack.services else ()),
+            generator_argv=self._portable(self.generator_argv), exit_states=dict(self.stack.exit_states),
             load={name: float(value) for name, value in generator.items() if isinstance(value, int | float)},
         )  # fmt: skip
         for log in self.work.glob("*.log"):
@@ -210,6 +218,14 @@ class _Attempt:
             shutil.rmtree(self.work, ignore_errors=True)
         self.folder.write_record(record)
         return record
+
+    def _portable(self, words: Sequence[str]) -> tuple[str, ...]:
+        return tuple(portable(word, self.work) for word in words)
+
+    def _portable_tier(self) -> TierRecord:
+        tier = self.tier
+        binary, config = portable(tier.binary, self.work), portable(tier.config_text, self.work)
+        return replace(tier, binary=binary, config_text=config, argv=self._portable(tier.argv))
 
     def _tier_log(self) -> pa.Table:
         adapter, place = self.stack.adapter, self.stack.place

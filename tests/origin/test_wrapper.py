@@ -10,9 +10,11 @@ from typing import Any
 from wsgiref.util import FileWrapper
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgebench.origin import rows
-from edgebench.origin.ledger import FIELDS, WORKER_SHIFT, Ledger
+from edgebench.origin.ledger import FIELDS, WORKER_SHIFT, Ledger, _line
 from edgebench.origin.wrapper import App, Witness, principal, request_target
 
 Environ = dict[str, Any]
@@ -186,6 +188,14 @@ def test_two_ledgers_in_one_folder_never_share_a_number(tmp_path: Path) -> None:
     assert len(set(table.seq)) == 3
     assert sorted(table.worker) == [0, 0, 1]
     assert list(table.seq.map(lambda seq: seq >> WORKER_SHIFT)) == list(table.worker)
+
+
+@given(st.text(), st.text(), st.none() | st.integers(0, 2**31), st.booleans())
+def test_a_line_is_json_whatever_is_in_it(key: str, version: str, ttl_s: int | None, flag: bool) -> None:
+    row = (1, 2, 3, "GET", key, 200, 5, flag, "", version, ttl_s, not flag)
+    line = _line(row)
+    assert line.count(b"\n") == 1
+    assert tuple(json.loads(line)) == row
 
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:

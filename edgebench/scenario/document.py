@@ -1,0 +1,176 @@
+"""The scenario file's format: every key with its meaning, unit and range, and the JSON schema made from them.
+
+The schema serves twice: editors complete and check scenario files by it (scenarios/schema.json), and what an error
+message says was expected is read from it, so that the two cannot differ. Two keywords of our own carry what JSON Schema
+has no word for: `x-unit` (seconds, requests per second, …) and `x-form` (the whole expectation in words).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from edgebench.model import Arrivals, Load, LoadModel, OriginSpec
+
+_LOAD = Load()
+_ORIGIN = OriginSpec()
+_DAY_S = 86_400
+_YEAR_S = 31_536_000
+
+_SAFE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
+_NAME_FORM = "a name of the letters a-z, digits, _ and -, at most 64 long"
+_NO_NUL = r"^[^\u0000]*$"  # the operating system takes no NUL in a path or an environment variable
+
+SafeName = Annotated[str, Field(pattern=_SAFE_NAME, max_length=64, json_schema_extra={"x-form": _NAME_FORM})]
+Ttl = Annotated[int, Field(ge=0, le=_YEAR_S, json_schema_extra={"x-unit": "seconds"})]
+EnvValue = Annotated[str, Field(pattern=_NO_NUL, json_schema_extra={"x-form": "text"})]
+
+
+def _no_default(node: dict[str, Any]) -> None:
+    """TOML has no null: what may be left out is left out."""
+    del node["default"]
+
+
+class _Table(BaseModel):
+    """Unknown keys are errors, and nothing is converted: `"5"` is not 5 and 1.0 is no whole number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class LoadTable(_Table):
+    """What the clients offer in every trial."""
+
+    model_config = ConfigDict(title="[load]")
+
+    model: LoadModel = Field(default=_LOAD.model, strict=False)
+    """open: arrivals follow a schedule, whatever the server does. closed: each user waits for its answer first."""
+    rate_rps: float = Field(
+        default=_LOAD.rate_rps, ge=0, le=1_000_000, json_schema_extra={"x-unit": "requests per second"}
+    )
+    """Requests per second of an open load; must be above 0 there. A closed load does not use it."""
+    arrivals: Arrivals = Field(default=_LOAD.arrivals, strict=False)
+    """How the gaps between arrivals of an open load are drawn."""
+    users: int = Field(default=_LOAD.users, ge=1, le=100_000, json_schema_extra={"x-unit": "users"})
+    """Users, each with one connection. The rate of an open load does not depend on them."""
+    warm_up_s: float = Field(default=_LOAD.warm_up_s, ge=0, le=_DAY_S, json_schema_extra={"x-unit": "seconds"})
+    """The most seconds a warm-up may take. It ends earlier, once the hit ratio is steady and one TTL has passed."""
+    measure_s: float = Field(default=_LOAD.measure_s, ge=1, le=_DAY_S, json_schema_extra={"x-unit": "seconds"})
+    """Seconds measured in each trial. At least the longest TTL, or expiry is not seen."""
+    keys: int = Field(default=_LOAD.keys, ge=1, le=10_000_000, json_schema_extra={"x-unit": "keys"})
+    """How many different products the clients ask for."""
+    zipf_s: float = Field(default=_LOAD.zipf_s, ge=0, le=5)
+    """Exponent of the popularity: the k-th most popular key is asked for with weight k**-s. 0: all alike."""
+    private_share: float = Field(default=_LOAD.private_share, ge=0, le=1)
+    """Share of requests (0 to 1) for one user's own data, which no shared cache may store."""
+
+
+class OriginTable(_Table):
+    """How the app under test is served."""
+
+    model_config = ConfigDict(title="[origin]")
+
+    app: str = Field(
+        default=_ORIGIN.app,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*(\(.*\))?$",
+        json_schema_extra={"x-form": "a WSGI app as module:variable or module:factory()"},
+    )
+    """The WSGI app in gunicorn's notation: module:variable or module:factory()."""
+    workers: int = Field(default=_ORIGIN.workers, ge=1, le=256, json_schema_extra={"x-unit": "processes"})
+    """gunicorn's worker processes."""
+    threads: int = Field(default=_ORIGIN.threads, ge=1, le=1024, json_schema_extra={"x-unit": "threads"})
+    """Threads of each worker process."""
+    port: int | None = Field(default=_ORIGIN.port, ge=1024, le=65_535, json_schema_extra=_no_default)
+    """TCP port, 1024 to 65535. Without it, a free one."""
+    env: dict[str, EnvValue] = Field(
+        default={},
+        json_schema_extra={
+            "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+            "x-form": 'a table of texts, such as { FLASK_TTL_S = "{ttl_s}" }',
+        },
+    )
+    """Environment of the app; `{ttl_s}` in a value stands for the cell's TTL in seconds, `{work}` for a folder."""
+    rewrite_ttl: bool = _ORIGIN.rewrite_ttl
+    """Replace max-age in the app's own public answers by the cell's TTL, for an app that cannot be told its TTL."""
+
+
+class TierTable(_Table):
+    """One thing that stands before the origin."""
+
+    model_config = ConfigDict(title="[[tiers]]")
+
+    name: SafeName
+    """What the report calls it; letters a-z, digits, _ and -."""
+    kind: str | None = Field(default=None, json_schema_extra=_no_default)
+    """`direct` (no cache) or the name of a cache edgebench knows. Without it, the same as the name."""
+    optional: bool = False
+    """Go on without it where it is not installed."""
+
+
+class AxesTable(_Table):
+    """What is varied: each cached tier is measured at every value."""
+
+    model_config = ConfigDict(title="[axes]")
+
+    ttl_s: list[Ttl] = Field(
+        min_length=1,
+        max_length=100,
+        json_schema_extra={
+            "uniqueItems": True,
+            "x-form": "a list of whole numbers of seconds, at least one, such as [1, 5, 60]",
+        },
+    )
+    """Times to live in seconds, 0 to 31536000 (a year). A tier of kind `direct` stores nothing and has none."""
+
+
+class ScenarioDocument(_Table):
+    """One question to edgebench, and everything that is needed to answer it by measurement."""
+
+    model_config = ConfigDict(title="edgebench scenario")
+
+    name: SafeName
+    """Names the run folder; letters a-z, digits, _ and -."""
+    question: str = Field(pattern=r"\S", max_length=500, json_schema_extra={"x-form": "a question in words"})
+    """What the report answers, in words."""
+    locustfile: str = Field(
+        pattern=r"^[^\u0000]+$", json_schema_extra={"x-form": "the path of a locustfile, such as locustfiles/api.py"}
+    )
+    """What the clients do: a path from the current directory, or else from the folder that holds scenarios/."""
+    repeats: int = Field(ge=1, le=100, json_schema_extra={"x-unit": "trials"})
+    """Trials of each cell. Intervals come from trials: below 3 there are none."""
+    seed: int = Field(default=1, ge=0, le=2**32 - 1)
+    """The order of the trials and the requests in them follow from it."""
+    baseline: SafeName
+    """Name of the tier the others are compared with."""
+    load: LoadTable = Field(default_factory=LoadTable, json_schema_extra={"x-form": "a [load] table"})
+    """What the clients offer in every trial."""
+    origin: OriginTable = Field(default_factory=OriginTable, json_schema_extra={"x-form": "an [origin] table"})
+    """How the app under test is served."""
+    tiers: list[TierTable] = Field(min_length=1, json_schema_extra={"x-form": "at least one [[tiers]] table"})
+    """What stands before the origin, each with and compared to the baseline."""
+    axes: AxesTable = Field(json_schema_extra={"x-form": "an [axes] table"})
+    """What is varied."""
+
+
+class _Generator(GenerateJsonSchema):
+    """No null, as TOML has none, and no title that only repeats the key."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def json_schema() -> dict[str, Any]:
+    """The format of a scenario file as JSON Schema (draft 2020-12), with descriptions, units and ranges."""
+    schema = ScenarioDocument.model_json_schema(schema_generator=_Generator)
+    return {"$schema": _Generator.schema_dialect, **schema}
+
+
+def schema_text() -> str:
+    """scenarios/schema.json, as it is committed."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

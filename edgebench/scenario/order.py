@@ -1,0 +1,68 @@
+"""From a scenario to its cells, and to the trials in the order they run."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Collection, Sequence
+
+from edgebench.model import Cell, Freshness, Scenario, TierSpec, Trial
+from edgebench.scenario.problems import ScenarioError
+
+TRIAL_OVERHEAD_S = 1.5
+"""Seconds a trial takes beside warm-up and window: origin, cache and generator started, found ready and stopped."""
+
+
+def cells(scenario: Scenario, available: Collection[str] | None = None) -> tuple[Cell, ...]:
+    """Direct tiers first, once each, as they store nothing; then each cache in the file's order by rising TTL.
+
+    `available` are the names of the tiers that can run here (None: all). An optional tier that cannot is left out; one
+    that is not optional, or that the others are compared with, is a ScenarioError.
+    """
+    tiers = [tier for tier in scenario.tiers if _is_measured(tier, scenario, available)]
+    direct = [Cell(tier, Freshness(), scenario.load) for tier in tiers if tier.kind == "direct"]
+    cached = [
+        Cell(tier, Freshness(ttl_s), scenario.load)
+        for tier in tiers
+        if tier.kind != "direct"
+        for ttl_s in sorted(scenario.ttl_s)
+    ]
+    return (*direct, *cached)
+
+
+def _is_measured(tier: TierSpec, scenario: Scenario, available: Collection[str] | None) -> bool:
+    if available is None or tier.kind == "direct" or tier.name in available:
+        return True
+    if tier.name == scenario.baseline:
+        remedy = "install it, or choose another baseline"
+    elif not tier.optional:
+        remedy = "install it, or give the tier `optional = true` to go on without it"
+    else:
+        return False
+    raise ScenarioError(f"scenario {scenario.name}: tier {tier.name} needs {tier.kind}, which is not here; {remedy}")
+
+
+def trials(scenario: Scenario, cells: Sequence[Cell]) -> tuple[Trial, ...]:
+    """Every cell once in each block, the blocks one after another, the order inside a block drawn by the seed.
+
+    So a drift of the machine falls on all cells alike, and an interrupted run has whole blocks.
+    """
+    ordered: list[Trial] = []
+    for repeat in range(1, scenario.repeats + 1):
+        block = list(cells)
+        random.Random(f"{scenario.seed}/{repeat}").shuffle(block)
+        seed = _trial_seed(scenario.seed, repeat)
+        ordered += [Trial(cell, repeat, seed) for cell in block]
+    return tuple(ordered)
+
+
+def _trial_seed(seed: int, repeat: int) -> int:
+    """48 bits, which every reader of JSON keeps exactly; nothing of the cell goes in, so all get the same requests."""
+    return int.from_bytes(hashlib.sha256(f"trial {seed}/{repeat}".encode()).digest()[:6], "big")
+
+
+def estimate_s(trial: Trial) -> tuple[float, float]:
+    """Shortest and longest duration of a trial in seconds: the warm-up takes from one TTL to its cap."""
+    load = trial.cell.load
+    rest_s = load.measure_s + TRIAL_OVERHEAD_S
+    return min(trial.cell.freshness.ttl_s or 0, load.warm_up_s) + rest_s, load.warm_up_s + rest_s
