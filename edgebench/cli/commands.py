@@ -39,6 +39,8 @@ def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except EdgebenchError as error:
             fail(error)
+        except KeyboardInterrupt:
+            sys.exit(130)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             fail(EdgebenchError(f"{where}{error.strerror or error}"))

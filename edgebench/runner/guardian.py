@@ -1,8 +1,8 @@
 """Kills what the harness started if the harness itself is killed.
 
-A process of its own at the other end of a pipe: while the harness lives, it is told which process groups there are;
-when the pipe closes without a goodbye (kill -9, a crash), it kills them, and whatever else carries the run's mark in
-its environment (a process group the harness had no time to announce).
+A process of its own at the other end of a pipe: while the harness lives, it is told which process groups begin and
+end; when the pipe closes it kills those that have not ended. If it closes without a goodbye (kill -9, a crash), it also
+kills whatever else carries the run's mark in its environment: a process the harness had no time to announce.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _GOODBYE = "bye"
 
 
 class Guardian:
-    """The harness's end of the pipe. A context manager: leaving it says goodbye, so nothing is killed."""
+    """The harness's end of the pipe. A context manager: after it, nothing that was announced runs any more."""
 
     def __init__(self) -> None:
         self.mark = secrets.token_hex(8)
@@ -58,15 +58,15 @@ class Guardian:
         self._process.wait(timeout=10)
 
 
-def _watch(lines: Iterable[str]) -> set[int] | None:
-    """Follow the harness's announcements to their end: the groups left over, or None if it said goodbye."""
+def _watch(lines: Iterable[str]) -> tuple[set[int], bool]:
+    """Follow the harness's announcements to their end: the groups left over, and whether it said goodbye."""
     groups: set[int] = set()
     for line in lines:
         word = line.strip()
         if word == _GOODBYE:
-            return None
+            return groups, True
         (groups.add if word[0] == "+" else groups.discard)(int(word[1:]))
-    return groups
+    return groups, False
 
 
 def _kill_marked(mark: str) -> None:
@@ -81,13 +81,12 @@ def _kill_marked(mark: str) -> None:
 def main(mark: str, lines: IO[str]) -> None:
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)  # it goes when the harness goes, and not before
-    groups = _watch(lines)
-    if groups is None:
-        return
+    groups, goodbye = _watch(lines)
     for group in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
-    _kill_marked(mark)
+    if not goodbye:
+        _kill_marked(mark)
 
 
 if __name__ == "__main__":

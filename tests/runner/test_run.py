@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,34 +67,43 @@ def await_that(what: Callable[[], Any], limit_s: float, problem: str) -> Any:
     return got
 
 
+@dataclass
+class Running:
+    """A run in the background, and every process it was ever seen to have."""
+
+    popen: subprocess.Popen[str]
+    family: dict[int, psutil.Process] = field(default_factory=dict)
+
+    def look(self) -> dict[psutil.Process, str]:
+        """Its processes now, with their command lines."""
+        children = psutil.Process(self.popen.pid).children(recursive=True)
+        self.family |= {child.pid: child for child in children}
+        return {child: " ".join(child.cmdline()) for child in children if child.status() != "zombie"}
+
+    def alive(self) -> list[psutil.Process]:
+        return [each for each in self.family.values() if each.is_running() and each.status() != "zombie"]
+
+    def measuring(self, words: str) -> list[psutil.Process]:
+        """Its processes with these words in their command line, once the generator runs."""
+
+        def found() -> list[psutil.Process]:
+            lines = self.look()
+            measuring = any("locust" in line for line in lines.values())
+            return [each for each, line in lines.items() if measuring and words in line]
+
+        processes: list[psutil.Process] = await_that(found, 60, f"no process {words}")
+        return processes
+
+
 @contextmanager
-def running(*words: object) -> Iterator[subprocess.Popen[str]]:
+def running(*words: object) -> Iterator[Running]:
     """A run in the background; afterwards none of its processes may be left."""
-    with subprocess.Popen(command(*words), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        family: dict[int, psutil.Process] = {}
-
-        def children() -> None:
-            for child in psutil.Process(run.pid).children(recursive=True):
-                family[child.pid] = child
-
-        run.family = children  # type: ignore[attr-defined]
+    with subprocess.Popen(
+        command(*words), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as popen:
+        run = Running(popen)
         yield run
-        alive = lambda: [each for each in family.values() if each.is_running() and each.status() != "zombie"]  # noqa: E731
-        await_that(lambda: not alive(), 15, f"left running: {[each.cmdline() for each in alive()]}")
-
-
-def member(run: subprocess.Popen[str], words: str) -> psutil.Process:
-    """The first of the run's processes whose command line has these words, once measuring has begun."""
-
-    def found() -> psutil.Process | None:
-        run.family()  # type: ignore[attr-defined]
-        family = psutil.Process(run.pid).children(recursive=True)
-        lines = {each: " ".join(each.cmdline()) for each in family if each.status() != "zombie"}
-        measuring = any("locust" in line for line in lines.values())
-        return next((each for each, line in lines.items() if measuring and words in line), None)
-
-    process: psutil.Process = await_that(found, 60, f"no process {words}")
-    return process
+        await_that(lambda: not run.alive(), 15, f"left running: {run.alive()}")
 
 
 def latest(out: Path) -> Path:
@@ -191,10 +202,10 @@ def test_resuming_repeats_no_finished_trial(finished: tuple[Path, subprocess.Com
 def test_a_stopped_run_keeps_what_it_has_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
     with running(scenario(tmp_path, repeats=3), "--out", tmp_path / "reports") as run:
         await_that(lambda: len(records(tmp_path / "reports")) == 1, 60, "no trial ended")
-        member(run, "locust")
-        run.send_signal(number)
-        out, err = run.communicate(timeout=30)
-    assert run.returncode == 130
+        run.measuring("locust")
+        run.popen.send_signal(number)
+        out, err = run.popen.communicate(timeout=30)
+    assert run.popen.returncode == 130
     assert f"stopped by {number.name}" in err and "--resume" in err and "Traceback" not in err
     found = records(tmp_path / "reports")
     assert [record["complete"] for record in found.values()].count(True) == 1
@@ -206,36 +217,31 @@ def test_a_stopped_run_keeps_what_it_has_and_says_how_to_go_on(tmp_path: Path, n
 )
 def test_a_killed_server_ends_the_run_with_its_name(tmp_path: Path, words: str, named: str) -> None:
     with running(scenario(tmp_path, measure_s=10), "--set", "repeats=2", "--out", tmp_path / "reports") as run:
-        member(run, words).kill()
-        _, err = run.communicate(timeout=60)
-    assert run.returncode == 1
+        run.measuring(words)[0].kill()
+        _, err = run.popen.communicate(timeout=60)
+    assert run.popen.returncode == 1
     assert named in err and "ended by itself" in err and "--resume" in err and "Traceback" not in err
     assert [record["complete"] for record in records(tmp_path / "reports").values()].count(False) == 1
 
 
 def test_a_hung_origin_is_found_and_named(tmp_path: Path) -> None:
     with running(scenario(tmp_path, measure_s=60), "--out", tmp_path / "reports") as run:
-        run.family()  # type: ignore[attr-defined]
-        member(run, "locust")
-        for process in psutil.Process(run.pid).children(recursive=True):
-            if "gunicorn" in " ".join(process.cmdline()):
-                process.suspend()
-        _, err = run.communicate(timeout=90)
-    assert run.returncode == 1
+        for process in run.measuring("gunicorn"):
+            process.suspend()
+        _, err = run.popen.communicate(timeout=90)
+    assert run.popen.returncode == 1
     assert "the origin" in err and "does not answer" in err
 
 
 def test_no_process_is_left_when_the_harness_is_killed(tmp_path: Path) -> None:
     with running(scenario(tmp_path, measure_s=10), "--out", tmp_path / "reports") as run:
-        member(run, "locust")
-        run.kill()
-        run.communicate(timeout=10)
-    assert run.returncode == -signal.SIGKILL
+        run.measuring("locust")
+        run.popen.kill()
+        run.popen.communicate(timeout=10)
+    assert run.popen.returncode == -signal.SIGKILL
 
 
 def test_a_port_in_use_is_the_users_to_mend(tmp_path: Path) -> None:
-    import socket
-
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()

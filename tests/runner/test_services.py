@@ -129,6 +129,12 @@ def test_no_child_outlives_a_killed_harness(tmp_path: Path, number: signal.Signa
     await_gone(pids)
 
 
+def test_what_was_not_stopped_ends_with_the_guardian(tmp_path: Path) -> None:
+    with Guardian() as guardian:
+        forgotten = service(tmp_path, guardian, "import time; time.sleep(60)")
+    assert forgotten.popen is not None and forgotten.popen.wait(5) == -signal.SIGKILL
+
+
 def test_a_child_the_guardian_was_not_told_of_is_found_by_its_mark(tmp_path: Path) -> None:
     code = (
         "import os, subprocess, sys; from edgebench.runner.guardian import Guardian; g = Guardian();"
