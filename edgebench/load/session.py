@@ -1,0 +1,157 @@
+"""What the users of one generator process share during one test: options, dispatcher, recorder, counters."""
+
+from __future__ import annotations
+
+import gc
+import random
+from time import monotonic_ns, process_time
+from typing import TYPE_CHECKING
+
+from gevent import get_hub
+
+from edgebench.load.arrivals import arrival_times_ns, seed_of
+from edgebench.load.cache_status import classify
+from edgebench.load.dispatch import NEVER_NS, Dispatcher
+from edgebench.load.head import HeadReader
+from edgebench.load.options import LoadOptions
+from edgebench.load.popularity import Popularity
+from edgebench.load.record import Recorder
+from edgebench.model import Claim, LoadModel
+
+if TYPE_CHECKING:
+    from edgebench.load.client import EdgeClient
+
+_HOUSEKEEPING_S = 0.25
+_LATE_NS = 1_000_000
+_LEAD_NS = 100_000_000
+"""The users spawned last still have to connect."""
+_REUSED_CLAIMS = (Claim.HIT, Claim.STALE)
+_MAX_CLAIMS = 10_000
+
+
+class Session:
+    """Made when a test starts; `begin` when all users are there; `close` when they are gone."""
+
+    def __init__(self, options: LoadOptions, worker: int = 0, workers: int = 1, record: bool = True) -> None:
+        self.options, self.worker, self.workers = options, worker, workers
+        self.dispatcher = Dispatcher(options.spin) if options.model is LoadModel.OPEN else None
+        self.recorder = Recorder(options.record, worker) if options.record and record else None
+        self.head_reader = HeadReader()
+        self.requests: dict[type, dict[tuple[str, str], bytes]] = {}
+        self.clients: set[EdgeClient] = set()
+        self.users = 0
+        self.start_ns = -1
+        self.end_ns = NEVER_NS
+        self.sent = self.answers = self.reused = self.unanswered = self.retried = self.late_wakeups = self.unasked = 0
+        self._reused_claims: dict[str | None, bool] = {None: False}
+        self._popularity: dict[int, Popularity] = {}
+        self._cpu_s = process_time()
+        self._seed_tasks()
+        self._tick = get_hub().loop.timer(_HOUSEKEEPING_S, _HOUSEKEEPING_S)
+        self._tick.start(self._housekeeping)
+
+    def begin(self) -> None:
+        """All users are there: offer load from now on."""
+        if self.start_ns >= 0:
+            return
+        gc.collect()
+        gc.freeze()  # collections during the test look at what the test made, not at all of Locust
+        self._seed_tasks()
+        self.start_ns = monotonic_ns() + _LEAD_NS
+        if self.dispatcher is not None:
+            o = self.options
+            times = arrival_times_ns(o.arrivals, o.rate_rps, o.seed, self.worker, self.workers)
+            self.dispatcher.start(self.start_ns, times)
+
+    def end_at(self, end_ns: int) -> None:
+        """Offer nothing that is due from then on."""
+        self.end_ns = end_ns
+        if self.dispatcher is not None:
+            self.dispatcher.end_ns = end_ns
+
+    def closed_at_end(self) -> bool:
+        """Whether a closed loop has come to its end."""
+        return self.dispatcher is None and monotonic_ns() >= self.end_ns
+
+    @property
+    def drained(self) -> bool:
+        """Whether the end has come and every request that was offered has been answered or given up."""
+        dispatcher = self.dispatcher
+        if dispatcher is None:
+            offering = monotonic_ns() < self.end_ns
+        else:
+            offering = dispatcher.running or bool(dispatcher.backlog)
+        return not offering and not any(client.busy for client in self.clients)
+
+    def close(self) -> None:
+        """All users are gone. What was due and never sent is recorded as unanswered."""
+        self._tick.stop()
+        self._tick.close()
+        if self.dispatcher is not None:
+            self.dispatcher.stop()
+            for due_ns in self.dispatcher.backlog:
+                self._never_sent(due_ns)
+            self.dispatcher.backlog.clear()
+        if self.recorder is not None:
+            self.recorder.close()
+            self.recorder = None
+
+    def popular(self, keys: int) -> int:
+        """The next of 1..keys, by this test's Zipf law and seed."""
+        popularity = self._popularity.get(keys)
+        if popularity is None:
+            o = self.options
+            popularity = self._popularity[keys] = Popularity(keys, o.zipf_s, o.seed, self.worker)
+        return popularity.draw()
+
+    def sample_lag(self, lag_ns: int) -> None:
+        if lag_ns > _LATE_NS:
+            self.late_wakeups += 1
+
+    def count(self, sent_ns: int, stamp_ns: int, claim: str | None) -> None:
+        """An answer has come. The origin made it for this request if it is stamped later than the request was sent."""
+        self.answers += 1
+        if stamp_ns >= 0:
+            self.reused += stamp_ns < sent_ns
+            return
+        reused = self._reused_claims.get(claim)
+        if reused is None:
+            name, _, value = (claim or "").partition(":")
+            reused = classify(name, value) in _REUSED_CLAIMS
+            if len(self._reused_claims) < _MAX_CLAIMS:
+                self._reused_claims[claim] = reused
+        self.reused += reused
+
+    def counters(self) -> dict[str, int | float]:
+        """For generator.json; those of several workers add up."""
+        dispatcher = self.dispatcher
+        return {
+            "scheduled": dispatcher.scheduled if dispatcher is not None else self.sent,
+            "sent": self.sent,
+            "answers": self.answers,
+            "unanswered": self.unanswered,
+            "retried": self.retried,
+            "unasked": self.unasked + sum(client.unasked for client in self.clients),
+            "late_wakeups": self.late_wakeups,
+            "users": self.users,
+            "cpu_s": round(process_time() - self._cpu_s, 6),
+        }
+
+    def _seed_tasks(self) -> None:
+        # Locust chooses tasks by the global generator.
+        random.seed(int(seed_of(self.options.seed, self.worker, "tasks").generate_state(1)[0]))
+
+    def _housekeeping(self) -> None:
+        now_ns = monotonic_ns()
+        for client in list(self.clients):
+            client.expire(now_ns)
+        if self.recorder is not None:
+            self.recorder.flush()
+
+    def _never_sent(self, due_ns: int) -> None:
+        self.unanswered += 1
+        if self.recorder is not None:
+            now_ns = monotonic_ns()
+            self.recorder.record(
+                due_ns, now_ns, -1, now_ns, 0, ("", "(never sent)"), "", 0, 0, None, -1, -1, -1, 0, 0, "unanswered"
+            )

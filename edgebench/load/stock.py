@@ -1,0 +1,67 @@
+"""Records the requests of users that are not EdgeUsers (HttpUser, FastHttpUser) from Locust's request event.
+
+What the event does not tell is -1 or empty: first byte, connection, user. A closed loop: due when sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic_ns
+from typing import Any
+from urllib.parse import urlsplit
+
+from edgebench.load.answer import Response
+from edgebench.load.head import CLAIM_HEADERS, NO_STAMP, HeadReader, ProtocolError
+from edgebench.load.session import Session
+
+
+def listen(environment: Any, current: Callable[[], Session | None]) -> None:
+    """Record what the request event reports, unless it comes from an EdgeUser, which records by itself."""
+    from edgebench.load.user import EdgeUser
+
+    if all(issubclass(user_class, EdgeUser) for user_class in environment.user_classes):
+        return
+
+    def on_request(
+        request_type: str,
+        name: str,
+        response_time: float | None,
+        response_length: int | None,
+        response: Any = None,
+        exception: Any = None,
+        url: str | None = None,
+        **_: Any,
+    ) -> None:
+        session = current()
+        if session is None or isinstance(response, Response):
+            return
+        done_ns = monotonic_ns()
+        sent_ns = done_ns - int((response_time or 0) * 1e6)
+        status = int(getattr(response, "status_code", 0) or 0)
+        headers = getattr(response, "headers", None) or {}
+        claim, age_s, seq, stamp_ns = _read(headers)
+        error = None if status else (type(exception).__name__ if exception else "no answer")
+        session.sent += 1
+        if status:
+            session.count(sent_ns, stamp_ns, claim)
+        if session.recorder is not None:
+            session.recorder.record(
+                sent_ns, sent_ns, -1, done_ns, 0, (request_type, name), _target(url or name), status,
+                int(response_length or 0), claim, age_s, seq, -1, 0, 0, error,
+            )  # fmt: skip
+
+    environment.events.request.add_listener(on_request)
+
+
+def _read(headers: Any) -> tuple[str | None, int, int, int]:
+    lines = [f"{name}: {headers[name]}" for name in (*CLAIM_HEADERS, "Age", "Edgebench-Origin") if name in headers]
+    try:
+        head = HeadReader().read("\r\n".join(["HTTP/1.1 200 OK", *lines, "\r\n"]).encode("latin-1", "replace"))
+    except ProtocolError:
+        return None, -1, *NO_STAMP
+    return head.claim, head.age_s, *head.stamp
+
+
+def _target(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"

@@ -1,0 +1,301 @@
+"""Whole runs against servers that say what they saw."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from time import monotonic_ns
+
+import pytest
+
+from tests.load.runs import READER, run, run_until
+from tests.load.server import CLOSE, Seen, Server, ok, serving, stamped
+
+
+def test_open_loop_records_every_request_once_and_ends_by_itself(tmp_path: Path) -> None:
+    with serving(stamped) as server:
+        result = run(tmp_path, server.url, "--rate", "300", "--warm-up-max", "4", "--measure", "1")
+    assert result.code == 0, result.output
+    rows, generator = result.rows, result.generator
+    assert Counter(row["key"] for row in rows) == Counter(server.targets())
+    assert {row["origin_seq"] for row in rows} == {seen.at_ns for seen in server.seen}
+    for row in rows:
+        assert row["scheduled_ns"] <= row["sent_ns"] <= row["first_byte_ns"] <= row["done_ns"]
+        assert row["error"] is None
+    assert {row["endpoint"] for row in rows} == {"/p/[id]", "/l?page"}
+    assert generator["warm_up_end"] == "steady"
+    assert generator["model"] == "open"
+    assert generator["complete"] is True
+    assert generator["scheduled"] == generator["sent"] == len(rows)
+    measured = [row for row in rows if row["phase"] == "measure"]
+    assert generator["measure_end_ns"] - generator["measure_start_ns"] == 1_000_000_000
+    assert 300 - 70 < len(measured) < 300 + 70  # Poisson: four deviations
+    assert all(generator["measure_start_ns"] <= row["scheduled_ns"] < generator["measure_end_ns"] for row in measured)
+    assert "uncaught" not in result.output.lower()
+    assert server.connections == 8
+
+
+def test_the_sequence_does_not_depend_on_the_server(tmp_path: Path) -> None:
+    sequences = []
+    for number, delay_s in enumerate((0.0, 0.03)):
+
+        def slow(seen: Seen, delay_s: float = delay_s) -> bytes:
+            time.sleep(delay_s * (seen.at_ns % 3) / 2)
+            return ok()
+
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        with serving(slow) as server:
+            result = run(directory, server.url, "--rate", "400", "--measure", "1", "--seed", "5")
+        start_ns = result.generator["start_ns"]
+        rows = sorted(result.rows, key=lambda row: row["scheduled_ns"])
+        sequences.append([(row["scheduled_ns"] - start_ns, row["endpoint"], row["key"]) for row in rows])
+    assert len(sequences[0]) > 300
+    assert sequences[0] == sequences[1]
+
+
+def test_a_stall_shows_in_latency_from_schedule_and_not_in_send_lag(tmp_path: Path) -> None:
+    stall_s, gate = 0.5, threading.Lock()
+
+    def freezing(seen: Seen) -> bytes:
+        with gate:
+            if len(server.seen) >= 200 and not stalled:
+                stalled.append(monotonic_ns())
+                time.sleep(stall_s)
+        return ok()
+
+    stalled: list[int] = []
+    with serving(freezing) as server:
+        result = run(tmp_path, server.url, "--rate", "400", "--arrivals", "constant", "--measure", "2", "--spin")
+    begin = stalled[0]
+    caught = [row for row in result.rows if begin + 5e6 < row["scheduled_ns"] < begin + stall_s * 1e9]
+    assert len(caught) > 150
+    # Whatever was due during the stall waited for its end, in the server's queue or in ours.
+    assert all(row["done_ns"] >= begin + stall_s * 1e9 for row in caught)
+    service = [row["done_ns"] - row["sent_ns"] for row in caught]
+    assert sum(time_ns > 0.1e9 for time_ns in service) <= 8  # only the connections that were stuck
+    lags = sorted(row["send_lag_ns"] for row in result.rows)
+    assert lags[len(lags) * 9 // 10] < 0.1e9
+
+
+@pytest.mark.parametrize("rate", ["200", "0"])
+def test_broken_answers_are_error_rows(tmp_path: Path, rate: str) -> None:
+    replies = {
+        "/garbage": b"\x16\x03\x01 what\r\n\r\n" + CLOSE,
+        "/cut": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf" + CLOSE,
+        "/folded": b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n",
+        "/more": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nmore",
+        "/500": ok(b"no", status="500 Internal Server Error"),
+        "/chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        "/to-end": b"HTTP/1.1 200 OK\r\n\r\nuntil the end" + CLOSE,
+        "/close": ok(b"bye", "Connection: close") + CLOSE,
+    }
+    locustfile = """
+import random
+from edgebench.load import EdgeUser
+from locust import task
+class Reader(EdgeUser):
+    @task
+    def any(self) -> None:
+        self.client.get(random.choice([%s]))
+""" % ", ".join(repr(path) for path in replies)  # noqa: UP031
+
+    with serving(lambda seen: replies[seen.target]) as server:
+        result = run(tmp_path, server.url, "--rate", rate, "--measure", "0.6", locustfile=locustfile)
+    assert result.code == 0, result.output  # a server's errors are a result
+    outcomes = {(row["key"], row["status"], row["bytes"], row["error"]) for row in result.rows}
+    assert outcomes == {
+        ("/garbage", 0, 0, "not an HTTP/1 answer"),
+        ("/cut", 0, 0, "answer cut off"),
+        ("/folded", 0, 0, "malformed head"),
+        ("/more", 0, 0, "bytes after the end of the answer"),
+        ("/500", 500, 2, None),
+        ("/chunked", 200, 3, None),
+        ("/to-end", 200, 13, None),
+        ("/close", 200, 3, None),
+    }
+    assert len(result.rows) == len(server.seen)
+    assert result.generator["model"] == ("open" if rate != "0" else "closed")
+    if rate == "0":
+        assert all(row["scheduled_ns"] == row["sent_ns"] for row in result.rows)
+
+
+def test_a_connection_closed_while_idle_is_no_error(tmp_path: Path) -> None:
+    """Closing without a word after each third answer: noticed in time, or retried once, and never an error."""
+
+    def closing(seen: Seen) -> bytes | None:
+        return ok() + (CLOSE if seen.number == 3 else b"")
+
+    with serving(closing) as server:
+        result = run(tmp_path, server.url, "--rate", "0", "--measure", "0.5")
+    assert {row["error"] for row in result.rows} == {None}
+    assert len(result.rows) == len(server.seen)
+    assert any(row["reused_connection"] for row in result.rows)
+
+
+def test_nobody_listening_is_an_error_row_not_a_busy_loop(tmp_path: Path) -> None:
+    with serving(stamped) as server:
+        url = server.url
+    result = run(tmp_path, url, "--rate", "0", "--measure", "0.3")
+    assert result.code == 0
+    assert {row["error"] for row in result.rows} == {"connect: Connection refused"}
+    assert len(result.rows) < 1000
+
+
+def test_what_is_never_answered_is_recorded(tmp_path: Path) -> None:
+    hold = threading.Event()
+
+    def silent(seen: Seen) -> bytes | None:
+        if len(server.seen) > 20:
+            hold.wait()
+        return ok()
+
+    with serving(silent) as server:
+        result = run_until(tmp_path, server.url, lambda: len(server.seen) >= 28, signal.SIGTERM, "--rate", "200")
+        hold.set()
+    assert result.code == 0, result.output
+    generator, rows = result.generator, result.rows
+    unanswered = [row for row in rows if row["error"] == "unanswered"]
+    assert len(unanswered) == generator["unanswered"] >= 8
+    assert len(rows) == generator["scheduled"]
+    assert sum(row["endpoint"] != "(never sent)" for row in rows) == len(server.seen) == 28
+    assert generator["complete"] is False
+
+
+def test_a_killed_generator_loses_at_most_its_last_second(tmp_path: Path) -> None:
+    begin = monotonic_ns()
+
+    def enough() -> bool:
+        return bool(server.seen) and server.seen[-1].at_ns - server.seen[0].at_ns > 2e9
+
+    with serving(stamped) as server:
+        result = run_until(tmp_path, server.url, enough, signal.SIGKILL, "--rate", "100")
+        killed = server.seen[-1].at_ns
+    seqs = {row["origin_seq"] for row in result.rows}
+    assert begin < killed
+    assert all(seen.at_ns in seqs for seen in server.seen if seen.at_ns < killed - 1e9)
+    assert seqs <= {seen.at_ns for seen in server.seen}
+
+
+def test_workers_divide_the_rate(tmp_path: Path) -> None:
+    with serving(stamped) as server:
+        result = run(tmp_path, server.url, "--rate", "300", "--measure", "1", "--processes", "2")
+    assert result.code == 0, result.output
+    rows, generator = result.rows, result.generator
+    assert {row["worker"] for row in rows} == {0, 1}
+    assert generator["workers"] == 2
+    assert generator["sent"] == len(rows) == len(server.seen)
+    assert 300 - 70 < sum(row["phase"] == "measure" for row in rows) < 300 + 70
+
+
+def test_somebody_elses_http_user_is_recorded_as_well(tmp_path: Path) -> None:
+    locustfile = """
+import edgebench.load
+from locust import FastHttpUser, constant, task
+class Old(FastHttpUser):
+    wait_time = constant(0.02)
+    @task
+    def page(self) -> None:
+        self.client.get("/page?x=1", name="page")
+"""
+
+    def claiming(seen: Seen) -> bytes:
+        return ok(b"hi", "X-Cache-Status: HIT", "Age: 4", "Edgebench-Origin: seq=9;t=1")
+
+    with serving(claiming) as server:
+        result = run(tmp_path, server.url, "--measure", "0.5", locustfile=locustfile)
+    assert result.code == 0, result.output
+    rows = result.rows
+    assert 0 < len(rows) <= len(server.seen)
+    assert {
+        (row["key"], row["endpoint"], row["status"], row["claim"], row["age_s"], row["origin_seq"]) for row in rows
+    } == {("/page?x=1", "page", 200, "hit", 4, 9)}
+
+
+def check_error(tmp_path: Path, server: Server, message: str, *options: str) -> None:
+    result = run(tmp_path, server.url, *options)
+    assert result.code == 2
+    assert message in result.output
+    assert "Traceback" not in result.output
+    assert not server.seen
+
+
+def test_bad_options_end_with_one_clear_line(tmp_path: Path) -> None:
+    with serving(stamped) as server:
+        check_error(tmp_path, server, "--rate: expected a number from 0", "--rate", "-3")
+        check_error(tmp_path, server, "https comes later", "--host", "https://127.0.0.1:1")
+        (tmp_path / "record").mkdir(exist_ok=True)
+        (tmp_path / "record" / "samples-0.bin").write_bytes(b"")
+        check_error(tmp_path, server, "holds samples already", "--rate", "5")
+
+
+def test_private_tasks_get_their_share(tmp_path: Path) -> None:
+    locustfile = (
+        READER.replace("import task", "import tag, task")
+        + """
+    @tag("private")
+    @task
+    def me(self) -> None:
+        self.client.post("/me", json={"a": 1})
+"""
+    )
+    with serving(stamped) as server:
+        result = run(
+            tmp_path, server.url, "--rate", "1000", "--measure", "1", "--private-share", "0.3", locustfile=locustfile
+        )
+    share = sum(row["method"] == "POST" for row in result.rows) / len(result.rows)
+    assert 0.24 < share < 0.36
+    assert {seen.body for seen in server.seen if seen.method == "POST"} == {b'{"a":1}'}
+
+
+def test_methods_and_timeouts(tmp_path: Path) -> None:
+    locustfile = """
+from edgebench.load import EdgeUser
+from edgebench.load.connection import Timeouts
+from locust import task
+class Caller(EdgeUser):
+    timeouts = Timeouts(read_s=0.3)
+    headers = {"X-All": "1"}
+    fixed_count = 1
+    def on_start(self) -> None:
+        head = self.client.head("/h")
+        assert (head.status, head.body, head.headers["content-length"]) == (200, b"", "5")
+        assert self.client.post("/p", json={"a": 1}, headers={"X-One": "2"}).text == "hello"
+        assert self.client.put("/p", data=b"x" * 3_000_000).ok
+        assert self.client.delete("/p", params={"a": "b c"}).ok
+        slow = self.client.get("/slow")
+        assert (slow.status, slow.error, slow.ok) == (0, "read: timed out", False)
+        assert self.client.get("/after").ok
+    @task
+    def nothing(self) -> None:
+        pass
+"""
+    hold = threading.Event()
+
+    def reply(seen: Seen) -> bytes | None:
+        if seen.target == "/slow":
+            hold.wait()
+        return ok()[:-5] if seen.method == "HEAD" else ok()
+
+    with serving(reply) as server:
+        result = run(tmp_path, server.url, "-u", "1", "--measure", "0.8", locustfile=locustfile)
+        hold.set()
+    assert result.code == 0, result.output
+    asked = [(seen.method, seen.target) for seen in server.seen]
+    assert asked == [
+        ("HEAD", "/h"),
+        ("POST", "/p"),
+        ("PUT", "/p"),
+        ("DELETE", "/p?a=b+c"),
+        ("GET", "/slow"),
+        ("GET", "/after"),
+    ]
+    assert [(row["method"], row["key"]) for row in result.rows] == asked
+    assert server.seen[1].headers | {"x-all": "1", "x-one": "2", "content-type": "application/json"} == (
+        server.seen[1].headers
+    )
+    assert len(server.seen[2].body) == 3_000_000
+    assert [row["error"] for row in result.rows] == [None] * 4 + ["read: timed out", None]
