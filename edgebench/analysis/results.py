@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from edgebench.model import CellSummary, Summary, TrialRecord
+from edgebench.model import CellSummary, Estimate, Summary, TrialRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class TrialResult:
     """Names and units as in summary.json."""
     samples: pd.DataFrame
     """store.SAMPLES of both phases plus: outcome (model.Outcome), cacheable (bool), latency_ns (from schedule, without
-    the generator's own lag), service_ns (from sending), predicted_hit and ideal_hit (bool)."""
+    the generator's own lag), service_ns (from sending), predicted_hit and ideal_hit (bool), staleness_s (answers from
+    store: seconds past their lifetime, 0 within it; else NaN)."""
     timeline: pd.DataFrame
     """One row per second of the trial, both phases: at_s (start of the bin), phase, requests, errors, origin_requests,
     latency_p50_ms, latency_p99_ms (NaN below 10 and 100 samples), hit_ratio (NaN without cacheable samples)."""
@@ -28,16 +29,29 @@ class TrialResult:
     processes: pd.DataFrame
     """store.PROCESSES, measuring phase."""
     unmatched_ledger: Mapping[str, int]
-    """Ledger rows that belong to no sample, by name (background refresh, prefetch, retry, unexplained)."""
+    """Ledger rows that belong to no sample, by name (ledger_names.NAMES: background refresh, prefetch, retry, probe,
+    unexplained)."""
     disagreements: pd.DataFrame
     """Samples whose claim or whose line in the cache's log contradicts the proof; columns of samples plus `against`
     (claim or log) and `said`."""
+    ledger_rows: int = 0
+    """Rows of the origin's ledger, both phases: those that samples caused plus those of unmatched_ledger. 0: there was
+    no ledger, outcomes are by header, and everything that needs a proof is None."""
+    compared: Mapping[str, int] = field(default_factory=dict)
+    """Samples whose own words were compared with the proof, both phases, by `claim` and `log`."""
+    contradicted: Mapping[str, int] = field(default_factory=dict)
+    """Of those, how many contradict it."""
+    log_unmatched: Mapping[str, int] = field(default_factory=dict)
+    """`samples without a log line` and `log lines without a sample`; empty where the tier keeps no log."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
     summary: CellSummary
     trials: tuple[TrialResult, ...]
+    versus_baseline: Mapping[str, Estimate] = field(default_factory=dict)
+    """How many times smaller a metric is here than in the baseline, paired by repeat (unit ×): latency_p50_ms,
+    latency_p99_ms, service_p50_ms, origin_rps, … Empty for the baseline itself."""
 
 
 @dataclass(frozen=True, slots=True)

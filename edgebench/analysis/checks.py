@@ -1,0 +1,162 @@
+"""The measures one trial is judged by. Each yields its sentence: the numbers, the limit and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgebench.analysis.ledger_names import UNEXPLAINED
+from edgebench.analysis.metrics import measuring
+from edgebench.analysis.results import TrialResult
+from edgebench.analysis.steadiness import steadiness
+from edgebench.analysis.tables import NS_PER_S, nanoseconds
+from edgebench.analysis.trust import LATE_NS, LIMITS, MOSTLY_LATE, P99_NEEDS, Doubt
+from edgebench.analysis.wording import count, digits, percent
+from edgebench.model import LoadModel, ReasonCode, RunRecord
+
+
+def trial_doubts(trial: TrialResult, run: RunRecord) -> Iterator[Doubt]:
+    """All measures of one trial."""
+    yield from _lateness(trial)
+    yield from _rate(trial)
+    yield from _answers(trial)
+    yield from _ledger(trial)
+    yield from _own_words(trial)
+    yield from steadiness(trial)
+    yield from _clock_and_cores(trial)
+    yield from _saturation(trial, run)
+
+
+def _limit(code: ReasonCode) -> str:
+    return f"limit {percent(LIMITS[code].suspect)}"
+
+
+def _lateness(trial: TrialResult) -> Iterator[Doubt]:
+    cell = trial.record.trial.cell.id
+    now = trial.samples[measuring(trial.samples)]
+    late = float((now["send_lag_ns"] > LATE_NS).mean()) if len(now) else 0.0
+    text = (
+        f"{percent(late)} of the requests were sent more than 1 ms late by the generator itself "
+        f"({_limit(ReasonCode.SEND_LAG)}). This lag is in no latency, but the load came in lumps: lower rate_rps, or "
+        "give the generator a core of its own."
+    )
+    yield Doubt(ReasonCode.SEND_LAG, cell, late, text)
+    ceiling, offered = trial.record.load.get("ceiling_rps"), trial.metrics.get("offered_rps")
+    if late > MOSTLY_LATE:
+        text = (
+            f"{percent(late)} of the requests were sent late by the generator itself: it could not keep the schedule, "
+            "and the load was another than the one asked for. Lower rate_rps."
+        )
+        yield Doubt(ReasonCode.GENERATOR_SATURATED, cell, 1.0, text)
+    elif ceiling and offered:
+        text = (
+            f"{digits(offered)} requests/s are {percent(offered / ceiling)} of what the generator can send at all "
+            f"({_limit(ReasonCode.GENERATOR_SATURATED)}). Lower rate_rps."
+        )
+        yield Doubt(ReasonCode.GENERATOR_SATURATED, cell, offered / ceiling, text)
+
+
+def _rate(trial: TrialResult) -> Iterator[Doubt]:
+    """Arrivals not sent in time: in the measuring phase, or by the generator's count of the whole trial, if worse."""
+    if trial.record.trial.cell.load.model is not LoadModel.OPEN:
+        return
+    now = trial.samples[measuring(trial.samples)]
+    in_time = float((nanoseconds(now, "sent_ns") <= trial.record.measure_end_ns).sum())
+    missed, due, when = (
+        ((len(now) - in_time) / len(now) if len(now) else 0.0),
+        float(len(now)),
+        "due in the measuring phase",
+    )
+    scheduled = trial.record.load.get("scheduled", 0.0)
+    if scheduled > 0 and (scheduled - len(trial.samples)) / scheduled > missed:
+        missed, due, when = (scheduled - len(trial.samples)) / scheduled, scheduled, "of the schedule"
+    text = (
+        f"{percent(missed)} of {count(due, 'arrival')} {when} were not sent ({_limit(ReasonCode.RATE_MISSED)}): "
+        "all connections were busy. Lower rate_rps or raise users."
+    )
+    yield Doubt(ReasonCode.RATE_MISSED, trial.record.trial.cell.id, missed, text)
+
+
+def _answers(trial: TrialResult) -> Iterator[Doubt]:
+    cell = trial.record.trial.cell.id
+    requests, errors = trial.metrics.get("requests") or 0.0, trial.metrics.get("errors") or 0.0
+    share = errors / requests if requests else 0.0
+    text = (
+        f"{count(errors, 'request')} of {requests:,.0f} ({percent(share)}) ended in an error "
+        f"({_limit(ReasonCode.ERRORS)}); the latencies are those of the others. See the logs in the trial's folder."
+    )
+    yield Doubt(ReasonCode.ERRORS, cell, share, text)
+    text = (
+        f"{count(requests - errors, 'good sample')} in a trial: a p99 needs {P99_NEEDS:,}, so there is none. Raise "
+        "measure_s or rate_rps."
+    )
+    yield Doubt(ReasonCode.TOO_FEW_SAMPLES, cell, P99_NEEDS - (requests - errors), text)
+
+
+def _ledger(trial: TrialResult) -> Iterator[Doubt]:
+    cell = trial.record.trial.cell.id
+    if not trial.ledger_rows:
+        text = (
+            "the origin kept no ledger, so nothing is proved: outcomes are what the cache's headers say. Wrap the app "
+            "to have them proved."
+        )
+        yield Doubt(ReasonCode.NO_LEDGER, cell, 1.0, text)
+        return
+    unexplained = trial.unmatched_ledger.get(UNEXPLAINED, 0)
+    text = (
+        f"{count(unexplained, 'request')} of {trial.ledger_rows:,} that reached the origin belong to no sample, and "
+        "nothing explains them (limit 0). Does something else use this origin?"
+    )
+    yield Doubt(ReasonCode.UNMATCHED_LEDGER, cell, unexplained / trial.ledger_rows, text)
+
+
+def _own_words(trial: TrialResult) -> Iterator[Doubt]:
+    """What the cache says of itself, in headers and log. Unmatched lines count as contradictions of the log."""
+    for against, code, whose in (
+        ("claim", ReasonCode.CLAIM_DISAGREES, "what the cache's headers say"),
+        ("log", ReasonCode.LOG_DISAGREES, "the cache's own log"),
+    ):
+        compared = trial.compared.get(against, 0)
+        wrong = trial.contradicted.get(against, 0) + (sum(trial.log_unmatched.values()) if against == "log" else 0)
+        if compared or wrong:
+            share = wrong / max(compared, 1)
+            text = (
+                f"{whose} contradicts the proof, or has no counterpart, in {count(wrong, 'sample')} of {compared:,} "
+                f"({percent(share)}; {_limit(code)}). The proof counts; the details of the cell list them."
+            )
+            yield Doubt(code, trial.record.trial.cell.id, share, text)
+
+
+def _clock_and_cores(trial: TrialResult) -> Iterator[Doubt]:
+    record, cell = trial.record, trial.record.trial.cell.id
+    stepped_s = abs(record.wall_drift_ns) / NS_PER_S
+    limit_ms = 1000 * LIMITS[ReasonCode.CLOCK_STEPPED].suspect
+    text = (
+        f"the wall clock was stepped by {digits(1000 * stepped_s)} ms during a trial (limit {limit_ms:g} ms), and "
+        "caches reckon freshness by it. Let it settle and measure again."
+    )
+    yield Doubt(ReasonCode.CLOCK_STEPPED, cell, stepped_s, text)
+    text = (
+        "the generator and the system under test may have run on the same core, so each slowed the other. Use a "
+        "machine with more cores, or one that can pin processes."
+    )
+    yield Doubt(ReasonCode.SHARED_CORE, cell, float(record.placement.shared), text)
+
+
+def _saturation(trial: TrialResult, run: RunRecord) -> Iterator[Doubt]:
+    cores = len(trial.record.placement.system) or cores_of(run)
+    if not cores:
+        return
+    origin, tier = trial.metrics.get("origin_cpu") or 0.0, trial.metrics.get("tier_cpu") or 0.0
+    # Threads of one Python process share one lock: a worker cannot use more than about one core.
+    load = max((origin + tier) / cores, origin / min(cores, max(run.scenario.origin.workers, 1)))
+    text = (
+        f"origin ({digits(origin)} cores) and cache ({digits(tier)} cores) used {percent(load)} of what they can "
+        f"({_limit(ReasonCode.SYSTEM_SATURATED)}): latency is then waiting in line. Lower rate_rps."
+    )
+    yield Doubt(ReasonCode.SYSTEM_SATURATED, trial.record.trial.cell.id, load, text)
+
+
+def cores_of(run: RunRecord) -> int | None:
+    """Cores of the machine as run.json has them; None where it does not say."""
+    words = run.machine.get("cores", "").split()
+    return int(words[0]) if words and words[0].isdigit() else None

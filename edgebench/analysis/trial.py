@@ -1,0 +1,130 @@
+"""One trial from its tables to its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from edgebench.analysis.cacheable import anonymous_endpoints, cacheable_samples, choose_endpoints, shareable_endpoints
+from edgebench.analysis.ledger_names import OWNED
+from edgebench.analysis.metrics import measuring, trial_metrics
+from edgebench.analysis.proof import Proof, prove
+from edgebench.analysis.reconcile import Reconciled, reconcile
+from edgebench.analysis.replay import EXACT, on_samples, replay, schedule
+from edgebench.analysis.results import TrialResult
+from edgebench.analysis.tables import SAFE_METHODS, Bools, TrialTables, nanoseconds
+from edgebench.analysis.timeline import timeline
+from edgebench.analysis.witnesses import is_error
+from edgebench.model import Claim, Outcome
+
+DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A trial whose outcomes are known, before it is known what the whole run says of its endpoints."""
+
+    tables: TrialTables
+    proof: Proof
+    shareable: frozenset[str]
+    """Endpoints that a shared cache may store, by this trial's ledger."""
+    anonymous: frozenset[str]
+
+
+def prove_trial(tables: TrialTables) -> Proved | None:
+    """Prove one trial; None where it has no sample in its measuring phase."""
+    samples, ledger = tables.samples, tables.ledger
+    if not measuring(samples).any():
+        return None
+    proof = prove(samples, ledger, stores=tables.record.tier.kind != DIRECT)
+    shareable, anonymous = shareable_endpoints(samples, ledger, proof), anonymous_endpoints(samples, ledger, proof)
+    return Proved(tables, proof, shareable, anonymous)
+
+
+def trial_result(proved: Proved, shareable_in_run: frozenset[str]) -> TrialResult:
+    """Measure one proved trial. shareable_in_run: endpoints that any trial of the run has found shareable."""
+    tables, proof = proved.tables, proved.proof
+    record, ledger = tables.record, tables.ledger
+    endpoints = choose_endpoints(
+        record.trial.cell.freshness.ttl_s, proved.shareable, shareable_in_run, proved.anonymous
+    )
+    cacheable = _cacheable(tables, proof, endpoints)
+    samples = _with_columns(tables, proof, cacheable)
+    said = reconcile(samples, tables.tier_log) if len(ledger) else _nothing_to_reconcile(samples)
+    now = measuring(samples)
+    at_ns = nanoseconds(tables.processes, "at_ns")
+    processes = tables.processes[(at_ns >= record.measure_start_ns) & (at_ns <= record.measure_end_ns)]
+    names = pd.Series(proof.row_name, dtype="object").value_counts()
+    return TrialResult(
+        record=record,
+        metrics=trial_metrics(record, samples, ledger, proof, tables.processes),
+        samples=samples,
+        timeline=timeline(record, samples, ledger),
+        outcomes={outcome.value: int((samples["outcome"][now] == outcome.value).sum()) for outcome in Outcome},
+        processes=processes.reset_index(drop=True),
+        unmatched_ledger={str(name): int(number) for name, number in names.items() if name != OWNED},
+        disagreements=said.disagreements,
+        ledger_rows=len(ledger),
+        compared=said.compared,
+        contradicted=said.contradicted,
+        log_unmatched=said.unmatched,
+    )
+
+
+def _cacheable(tables: TrialTables, proof: Proof, endpoints: frozenset[str]) -> Bools:
+    if len(tables.ledger):
+        return cacheable_samples(tables.samples, tables.ledger, proof, endpoints)
+    # Nothing says what may be stored. The claim does, of what was passed by: all else that is read counts.
+    passed_by = tables.samples["claim"] == Claim.BYPASS.value
+    return (tables.samples["method"].isin(SAFE_METHODS) & ~passed_by).to_numpy(dtype=bool)
+
+
+_BY_HEADER = {
+    Claim.HIT.value: Outcome.HIT.value,
+    Claim.STALE.value: Outcome.STALE.value,
+    Claim.REVALIDATED.value: Outcome.REVALIDATED.value,
+}
+
+
+def _with_columns(tables: TrialTables, proof: Proof, cacheable: Bools) -> pd.DataFrame:
+    """The samples with the columns TrialResult.samples promises."""
+    record, samples, ledger = tables.record, tables.samples, tables.ledger
+    outcome = proof.outcome
+    if not len(ledger):
+        by_header = samples["claim"].astype("object").map(_BY_HEADER).fillna(Outcome.ORIGIN.value)
+        by_header[is_error(samples)] = Outcome.ERROR.value
+        outcome = pd.Series(pd.Categorical(by_header, categories=[o.value for o in Outcome]), index=samples.index)
+    n = len(samples)
+    predicted, ideal = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+    if record.tier.kind != DIRECT and len(ledger):
+        requests = schedule(samples, ledger, proof, cacheable, record.start_wall_ns)
+        ideal = on_samples(requests, replay(requests, EXACT), n)
+        if record.tier.expiry is not None:
+            tier = record.tier
+            predicted = on_samples(
+                requests,
+                replay(
+                    requests,
+                    record.tier.expiry,
+                    collapses_misses=tier.collapses_misses,
+                    collapses_expired=tier.collapses_expired,
+                ),
+                n,
+            )
+    service_ns = nanoseconds(samples, "done_ns") - nanoseconds(samples, "sent_ns")
+    waited_ns = nanoseconds(samples, "done_ns") - nanoseconds(samples, "scheduled_ns")
+    return samples.assign(
+        outcome=outcome,
+        cacheable=cacheable,
+        latency_ns=waited_ns - nanoseconds(samples, "send_lag_ns"),
+        service_ns=service_ns,
+        predicted_hit=predicted,
+        ideal_hit=ideal,
+        staleness_s=np.maximum(proof.age_s - proof.ttl_s, 0.0),
+    )
+
+
+def _nothing_to_reconcile(samples: pd.DataFrame) -> Reconciled:
+    return Reconciled(samples.iloc[:0].assign(against="", said=""), {}, {}, {})

@@ -1,0 +1,195 @@
+"""For each reason, a table that triggers it and one that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from edgebench.analysis.checks import trial_doubts
+from edgebench.analysis.checks_cell import cell_doubts, run_doubts
+from edgebench.analysis.results import TrialResult
+from edgebench.analysis.steadiness import drift
+from edgebench.analysis.trust import LIMITS, Doubt, cell_status, run_trust, status_of, worst
+from edgebench.model import LoadModel, Placement, ReasonCode, TrustStatus
+from tests.analysis.folders import record, run_record, scenario, trials
+
+SCENARIO = scenario(ttl_s=(5,), repeats=3)
+RUN = run_record(SCENARIO)
+MS = 1_000_000
+N = 2000
+
+
+def good_trial(place: int = 1) -> TrialResult:
+    """A trial with nothing wrong, of nginx.ttl5 (place 1) or direct (place 0)."""
+    of = trials(SCENARIO)[place]
+    sent = np.linspace(4e9, 12e9, N, endpoint=False).astype(np.int64)
+    samples = pd.DataFrame({"phase": "measure", "sent_ns": sent, "send_lag_ns": 0, "cacheable": True})
+    timeline = pd.DataFrame({"at_s": np.arange(12.0), "hit_ratio": 0.9, "latency_p50_ms": 1.0})
+    metrics = {"requests": float(N), "errors": 0.0, "offered_rps": 250.0, "origin_cpu": 0.3, "tier_cpu": 0.1}
+    metrics |= {"prediction_residual": 0.0}
+    return TrialResult(
+        record(of), metrics, samples, timeline, {}, pd.DataFrame(), {}, pd.DataFrame(), ledger_rows=1000,
+        compared={"claim": N, "log": N}, contradicted={"claim": 0, "log": 0}, log_unmatched={},
+    )  # fmt: skip
+
+
+def codes(trial: TrialResult) -> dict[ReasonCode, TrustStatus]:
+    doubts = [*trial_doubts(trial, RUN), *cell_doubts(trial.record.trial.cell, [trial] * 3, [], [])]
+    return {reason.code: reason.status for reason in run_trust(doubts).reasons}
+
+
+def test_every_reason_has_its_limit() -> None:
+    assert set(LIMITS) == set(ReasonCode)
+    assert all(limit.suspect <= limit.invalid for limit in LIMITS.values())
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_nothing_wrong_no_reason(place: int) -> None:
+    assert codes(good_trial(place)) == {}
+
+
+def _record(**change: Any) -> Callable[[TrialResult], TrialResult]:
+    return lambda trial: replace(trial, record=replace(trial.record, **change))
+
+
+def _metrics(**change: float) -> Callable[[TrialResult], TrialResult]:
+    return lambda trial: replace(trial, metrics={**trial.metrics, **change})
+
+
+def _samples(column: str, value: int, number: int) -> Callable[[TrialResult], TrialResult]:
+    def change(trial: TrialResult) -> TrialResult:
+        values = trial.samples[column].to_numpy(copy=True)
+        values[:number] = value
+        return replace(trial, samples=trial.samples.assign(**{column: values}))
+
+    return change
+
+
+def _timeline(column: str, values: list[float]) -> Callable[[TrialResult], TrialResult]:
+    return lambda trial: replace(trial, timeline=trial.timeline.assign(**{column: values}))
+
+
+def _fields(**change: Any) -> Callable[[TrialResult], TrialResult]:
+    return lambda trial: replace(trial, **change)
+
+
+VALID, SUSPECT, INVALID = TrustStatus.VALID, TrustStatus.SUSPECT, TrustStatus.INVALID
+R = ReasonCode
+WORN = [0.5] * 4 + [0.80, 0.81, 0.80, 0.81, 0.90, 0.91, 0.90, 0.91]
+NOISY = [0.5] * 4 + [0.7, 0.9, 0.8, 0.9, 0.9, 0.8, 0.9, 0.9]
+CASES: list[tuple[R, TrustStatus | None, Callable[[TrialResult], TrialResult]]] = [
+    (R.RATE_MISSED, SUSPECT, _samples("sent_ns", 13_000 * MS, 25)),
+    (R.RATE_MISSED, INVALID, _samples("sent_ns", 13_000 * MS, 300)),
+    (R.RATE_MISSED, None, _samples("sent_ns", 13_000 * MS, 20)),
+    (R.RATE_MISSED, SUSPECT, _record(load={"scheduled": N * 1.05})),
+    (R.RATE_MISSED, None, _record(load={"scheduled": N * 1.005})),
+    (R.SEND_LAG, SUSPECT, _samples("send_lag_ns", 2 * MS, 25)),
+    (R.SEND_LAG, None, _samples("send_lag_ns", 2 * MS, 20)),
+    (R.SEND_LAG, None, _samples("send_lag_ns", MS, N)),
+    (R.GENERATOR_SATURATED, INVALID, _samples("send_lag_ns", 2 * MS, 600)),
+    (R.GENERATOR_SATURATED, SUSPECT, _record(load={"ceiling_rps": 300.0})),
+    (R.GENERATOR_SATURATED, None, _record(load={"ceiling_rps": 3000.0})),
+    (R.ERRORS, SUSPECT, _metrics(errors=3)),
+    (R.ERRORS, INVALID, _metrics(errors=101)),
+    (R.ERRORS, None, _metrics(errors=2)),
+    (R.TOO_FEW_SAMPLES, SUSPECT, _metrics(requests=999)),
+    (R.TOO_FEW_SAMPLES, None, _metrics(requests=1000)),
+    (R.UNMATCHED_LEDGER, SUSPECT, _fields(unmatched_ledger={"unexplained": 1})),
+    (R.UNMATCHED_LEDGER, INVALID, _fields(unmatched_ledger={"unexplained": 11})),
+    (R.UNMATCHED_LEDGER, None, _fields(unmatched_ledger={"background refresh": 11, "retry": 1})),
+    (R.NO_LEDGER, SUSPECT, _fields(ledger_rows=0)),
+    (R.CLAIM_DISAGREES, SUSPECT, _fields(contradicted={"claim": 3})),
+    (R.CLAIM_DISAGREES, None, _fields(contradicted={"claim": 2})),
+    (R.LOG_DISAGREES, SUSPECT, _fields(contradicted={"log": 3})),
+    (R.LOG_DISAGREES, SUSPECT, _fields(log_unmatched={"log lines without a sample": 3})),
+    (R.LOG_DISAGREES, None, _fields(log_unmatched={"log lines without a sample": 2})),
+    (R.PREDICTION_OFF, SUSPECT, _metrics(prediction_residual=-0.0021)),
+    (R.PREDICTION_OFF, None, _metrics(prediction_residual=-0.0019)),
+    (R.NOT_STEADY, SUSPECT, _record(warm_up_end="cap")),
+    (R.NOT_STEADY, SUSPECT, _timeline("hit_ratio", WORN)),
+    (R.NOT_STEADY, None, _timeline("hit_ratio", NOISY)),
+    (R.NOT_STEADY, None, _timeline("hit_ratio", [0.1] * 4 + [0.900] * 4 + [0.915] * 4)),
+    (R.NOT_STEADY, SUSPECT, _timeline("latency_p50_ms", [9.0] * 4 + [1.0] * 4 + [1.3] * 4)),
+    (R.NOT_STEADY, None, _timeline("latency_p50_ms", [9.0] * 4 + [1.0] * 4 + [1.15] * 4)),
+    (R.WINDOW_BELOW_TTL, SUSPECT, _record(measure_end_ns=8_900 * MS)),
+    (R.WINDOW_BELOW_TTL, None, _record(measure_end_ns=9_000 * MS)),
+    (R.SHARED_CORE, SUSPECT, _record(placement=Placement((0, 1), (1,)))),
+    (R.SHARED_CORE, SUSPECT, _record(placement=Placement())),
+    (R.SYSTEM_SATURATED, SUSPECT, _metrics(origin_cpu=0.5, tier_cpu=0.4)),
+    (R.SYSTEM_SATURATED, None, _metrics(origin_cpu=0.4, tier_cpu=0.4)),
+    (R.CLOCK_STEPPED, SUSPECT, _record(wall_drift_ns=-51 * MS)),
+    (R.CLOCK_STEPPED, None, _record(wall_drift_ns=49 * MS)),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "spoil"), CASES)
+def test_reasons(code: R, status: TrustStatus | None, spoil: Callable[[TrialResult], TrialResult]) -> None:
+    assert codes(spoil(good_trial())).get(code) is status
+
+
+def test_a_closed_load_has_no_schedule_to_miss() -> None:
+    trial = _samples("sent_ns", 13_000 * MS, 300)(good_trial())
+    load = replace(SCENARIO.load, model=LoadModel.CLOSED)
+    cell = replace(trial.record.trial.cell, load=load)
+    assert R.RATE_MISSED not in codes(_record(trial=replace(trial.record.trial, cell=cell))(trial))
+
+
+def test_trials_that_failed_are_missing_or_few() -> None:
+    trial, cell = good_trial(), good_trial().record.trial.cell
+
+    def found(good: int, failed: int, missing: int) -> dict[R, TrustStatus]:
+        doubts = cell_doubts(
+            cell, [trial] * good, [replace(trial.record, problem="nginx died")] * failed, ["x"] * missing
+        )
+        return {reason.code: reason.status for reason in run_trust(list(doubts)).reasons}
+
+    assert found(3, 0, 0) == {}
+    assert found(2, 0, 0) == {R.TOO_FEW_TRIALS: VALID}
+    assert found(3, 1, 0) == {R.TRIAL_FAILED: SUSPECT}
+    assert found(0, 3, 0) == {R.TRIAL_FAILED: INVALID}
+    assert found(3, 0, 2) == {R.TRIALS_MISSING: SUSPECT}
+    assert found(0, 0, 3) == {R.TRIALS_MISSING: INVALID}
+
+
+def test_a_tier_left_out_is_listed_and_spoils_nothing() -> None:
+    trust = run_trust(list(run_doubts(replace(RUN, left_out={"varnish": "not installed"}))))
+    assert trust.status is VALID
+    assert [(reason.code, reason.text) for reason in trust.reasons] == [
+        (R.TIER_LEFT_OUT, "varnish was not measured: not installed.")
+    ]
+
+
+def test_reasons_are_gathered_by_code_with_the_worst_text_first() -> None:
+    doubts = [
+        Doubt(R.SEND_LAG, "a", 0.02, "two."),
+        Doubt(R.SEND_LAG, "b", 0.03, "three."),
+        Doubt(R.ERRORS, "b", 0.5, "half."),
+        Doubt(R.SEND_LAG, "c", 0.0, "none."),
+    ]
+    trust = run_trust(doubts)
+    assert trust.status is INVALID
+    assert [(reason.code, reason.cells) for reason in trust.reasons] == [(R.ERRORS, ("b",)), (R.SEND_LAG, ("a", "b"))]
+    assert trust.reasons[1].text == "b: three. The worst of 2 cells."
+    assert [cell_status(cell, doubts) for cell in "abc"] == [SUSPECT, INVALID, VALID]
+    assert status_of(doubts[3]) is None
+    assert worst([]) is VALID
+
+
+def test_texts_say_number_limit_and_what_to_do() -> None:
+    spoiled = _metrics(errors=101)(good_trial())
+    text = next(reason.text for reason in run_trust(list(trial_doubts(spoiled, RUN))).reasons)
+    assert text == (
+        "nginx.ttl5: 101 requests of 2,000 (5.1 %) ended in an error (limit 0.1 %); the latencies are those of the "
+        "others. See the logs in the trial's folder."
+    )
+
+
+def test_drift_needs_six_seconds() -> None:
+    assert drift(np.array([1.0, np.nan, 1.0, 1.0, 2.0, 2.0])) is None
+    halves = drift(np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0]))
+    assert halves == (1.0, 2.0, 0.0)
