@@ -33,6 +33,7 @@ class LoadOptions:
     warm_up_max_s: float = 0.0
     measure_s: float = 0.0
     spin: bool = False
+    wait_for: Path | None = None
 
     @property
     def model(self) -> LoadModel:
@@ -72,6 +73,11 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="Share of requests for one user's own data",
     )
+    _register_hidden(add)
+
+
+def _register_hidden(add: Callable[..., Any]) -> None:
+    """What a harness asks for; not in the web UI's form."""
     hidden: dict[str, Any] = {"include_in_web_ui": False}
     add(
         "--record",
@@ -105,6 +111,14 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="Burn a whole core to be on time to the microsecond (default: when pinned to some cores)",
         **hidden,
     )
+    add(
+        "--wait-for",
+        type=str,
+        default=None,
+        metavar="FILE",
+        help="Get ready, and begin when this file is there (within 2 minutes)",
+        **hidden,
+    )
 
 
 def from_parsed(parsed: Any) -> LoadOptions:
@@ -122,6 +136,7 @@ def from_parsed(parsed: Any) -> LoadOptions:
         warm_up_max_s=parsed.warm_up_max,
         measure_s=parsed.measure,
         spin=is_pinned() if spin is None else bool(spin),
+        wait_for=Path(parsed.wait_for) if parsed.wait_for else None,
     )
     if options.warm_up_min_s > options.warm_up_max_s:
         raise UserError("--warm-up-min: expected at most --warm-up-max; raise --warm-up-max")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from edgebench.load.user import EdgeUser
 
 _TELL_EVERY_S = 0.25
+_WAIT_LIMIT_S = 120.0
 _COUNTS, _END = "edgebench_counts", "edgebench_end"
 _logger = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ def _on_init(environment: Any, runner: Any, **_: Any) -> None:
         _check_host(environment)
         if options.record is not None and not isinstance(runner, WorkerRunner):
             _check_directory(options.record)
+        if options.wait_for is not None and not isinstance(runner, WorkerRunner):
+            _wait_for(options.wait_for)
     except UserError as error:
         print(f"locust: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -69,6 +72,15 @@ def _on_init(environment: Any, runner: Any, **_: Any) -> None:
     elif isinstance(runner, WorkerRunner):
         runner.register_message(_END, _on_end)
     stock.listen(environment, lambda: _State.session)
+
+
+def _wait_for(file: Path) -> None:
+    """Importing Locust takes a second: whoever starts servers meanwhile says by this file that they are up."""
+    deadline_ns = monotonic_ns() + int(_WAIT_LIMIT_S * 1e9)
+    while not file.exists():
+        if monotonic_ns() > deadline_ns:
+            raise UserError(f"--wait-for: {file} was not there within {_WAIT_LIMIT_S:g} s")
+        gevent.sleep(0.01)
 
 
 def _check_host(environment: Any) -> None:

@@ -35,9 +35,18 @@ class Stack:
     """None: a free one."""
     services: list[Service] = field(default_factory=list, init=False)
     exit_states: dict[str, str] = field(default_factory=dict, init=False)
-    origin_port: int = field(default=0, init=False)
-    place: Place | None = field(default=None, init=False)
+    origin_port: int = field(init=False)
+    place: Place | None = field(init=False)
     """Where the tier runs; None for `direct`."""
+
+    def __post_init__(self) -> None:
+        self.origin_port = demand_port(self.origin.port) if self.origin.port else free_port()
+        port = demand_port(self.tier_port) if self.tier_port else free_port()
+        if self.adapter is None:
+            self.place = None
+            self.origin_port = port if self.tier_port else self.origin_port
+        else:
+            self.place = Place(self.directory / self.adapter.name, port, self.origin_port)
 
     @property
     def url(self) -> str:
@@ -64,7 +73,6 @@ class Stack:
         self.stop()
 
     def _start(self) -> None:
-        self.origin_port = demand_port(self.origin.port) if self.origin.port else free_port()
         origin = self._service(
             "origin", "origin", origin_process.argv(self.origin, self.origin_port),
             origin_process.environment(self.origin, self.cell.freshness.ttl_s, self.directory),
@@ -78,11 +86,9 @@ class Stack:
 
     def _start_tier(self) -> list[tuple[Service, bool]]:
         adapter = self.adapter
-        if adapter is None:
+        if adapter is None or self.place is None:
             return []
         binary = require(adapter)
-        port = demand_port(self.tier_port) if self.tier_port else free_port()
-        self.place = Place(self.directory / adapter.name, port, self.origin_port)
         (self.place.directory / "tmp").mkdir(parents=True, exist_ok=True)
         adapter.config_path(self.place).write_text(adapter.config(binary, self.place))
         started = []

@@ -67,15 +67,15 @@ class _Clock:
         return (time.time_ns() - self.wall_ns) - (time.monotonic_ns() - self.monotonic_ns)
 
 
-def generator_argv(locustfile: Path, url: str, trial: Trial, record: Path) -> tuple[str, ...]:
-    """Locust's command line for one trial: it warms up, measures and ends by itself."""
+def generator_argv(locustfile: Path, url: str, trial: Trial, record: Path, go: Path) -> tuple[str, ...]:
+    """Locust's command line for one trial: it waits for the file `go`, warms up, measures and ends by itself."""
     load = trial.cell.load
     options: Mapping[str, object] = {
         "--host": url, "--users": load.users, "--spawn-rate": load.users,
         "--rate": load.rate_rps if load.model == "open" else 0, "--arrivals": load.arrivals.value,
         "--keys": load.keys, "--zipf": load.zipf_s, "--seed": trial.seed, "--private-share": load.private_share,
         "--warm-up-min": min(trial.cell.freshness.ttl_s or 0, load.warm_up_s), "--warm-up-max": load.warm_up_s,
-        "--measure": load.measure_s, "--record": record, "--loglevel": "WARNING",
+        "--measure": load.measure_s, "--record": record, "--wait-for": go, "--loglevel": "WARNING",
     }  # fmt: skip
     flat = tuple(str(part) for pair in options.items() for part in pair)
     base = (sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "--only-summary")
@@ -100,8 +100,7 @@ def run_trial(trial: Trial, bench: Bench, folder: TrialFolder, tell: Callable[[s
     attempt = _Attempt(trial, bench, folder, work, stack)
     try:
         tell("starting")
-        with stack:
-            attempt.measure(tell)
+        attempt.run(tell)
     except BaseException as error:
         with contextlib.suppress(OSError, EdgebenchError):
             attempt.save(problem=_problem(error, work))
@@ -139,24 +138,30 @@ class _Attempt:
         self.generator_argv: tuple[str, ...] = ()
         self.raw = work / "samples"
 
-    def measure(self, tell: Callable[[str], None]) -> None:
+    def run(self, tell: Callable[[str], None]) -> None:
+        """Start generator and system at once, let the generator go when the system answers, stop both."""
         self.raw.mkdir()
-        self.tier = self.stack.record()
-        self.generator_argv = generator_argv(self.bench.locustfile, self.stack.url, self.trial, self.raw)
+        go = self.work / "go"
+        self.generator_argv = generator_argv(self.bench.locustfile, self.stack.url, self.trial, self.raw, go)
         generator = Service(
             "generator", "generator", self.generator_argv, {"PYTHONDONTWRITEBYTECODE": "1"},
             self.work / "generator.log", self.bench.placement.generator, self.bench.guardian,
         )  # fmt: skip
-        self.clock = _Clock.now()
         generator.start()
-        try:
+        with contextlib.ExitStack() as ending:
+            ending.callback(self._stop, generator)
+            ending.enter_context(self.stack)
+            ending.callback(self._stop, generator)  # before the system, so that its last answers are not refusals
+            self.clock = _Clock.now()
+            go.touch()
             tell("measuring")
             self._watch(generator)
-        finally:
-            self.stack.exit_states["generator"] = generator.stop(grace_s=3.0)
             self.drift_ns = self.clock.drift_ns()
-        with contextlib.suppress(OSError):
             self.tier = self.stack.record()
+
+    def _stop(self, generator: Service) -> None:
+        if "generator" not in self.stack.exit_states:
+            self.stack.exit_states["generator"] = generator.stop(grace_s=3.0)
 
     def _watch(self, generator: Service) -> None:
         """Until the generator has ended well. Everything it could wait for for ever has a limit here."""

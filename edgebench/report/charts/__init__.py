@@ -1,0 +1,1 @@
+"""One module per chart: Analysis in, Chart out."""

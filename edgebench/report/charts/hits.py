@@ -1,0 +1,120 @@
+"""Hit ratio against the TTL, beside what was possible and what the cache's expiry rule predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+
+from edgebench.analysis.results import CellResult
+from edgebench.report import format as fmt
+from edgebench.report.charts import data, ttl
+from edgebench.report.charts.data import Context
+from edgebench.report.figure import label_y, panel, percent_axis, ticks
+from edgebench.report.palette import INK, MUTED, TierStyle
+from edgebench.report.parts import Chart, Panel
+
+_EXPLAINED = 0.002
+"""Residual beyond which a prediction has to be explained."""
+_WORKED_OUT = (("ideal_hit_ratio", "— ideal", INK, (), "_"), ("predicted_hit_ratio", "+ predicted", INK, (4, 2.5), "+"))
+_NAMES = {
+    "hit_ratio": "Proved",
+    "ideal_hit_ratio": "Ideal",
+    "predicted_hit_ratio": "Predicted",
+    "closed_form_hit_ratio": "Closed form",
+    "claimed_hit_ratio": "Claimed",
+}
+
+
+def hit_ratio_chart(ctx: Context) -> Chart:
+    """One panel per tier: proved hit ratio above, its distance from ideal and predicted below."""
+    groups = ttl.usable(ctx, "hit_ratio")
+    return Chart(
+        "hit-ratio",
+        _title(ctx),
+        "Proved hit ratio of cacheable requests, and below it how far the ideal cache (the most any could have hit in "
+        "these very trials) and the prediction by this cache’s own expiry rule lie from it. Small dot = one trial, bar "
+        f"= 95 % interval, {data.trials_note(ctx.cached)} per cell; shaded = within 0.2 points.",
+        tuple(_panel(ctx, tier, cells) for tier, cells in groups),
+        ttl.table("Hit ratio of cacheable requests", groups, tuple(_NAMES), tuple(_NAMES.values())),
+        "" if groups else data.unmeasured(ctx, "hit ratio"),
+    )
+
+
+def _gap(cell: CellResult, name: str) -> float | None:
+    """How many percentage points a worked-out hit ratio lies above the proved one."""
+    proved, other = data.value(cell, "hit_ratio"), data.value(cell, name)
+    return None if proved is None or other is None else (other - proved) * 100
+
+
+def _title(ctx: Context) -> str:
+    top = data.best(ctx, "hit_ratio")
+    if top is None:
+        return "The hit ratio was not measured"
+    text = f"{data.cell_name(top)} answers {fmt.number(data.value(top, 'hit_ratio'), 'ratio')} from store"
+    gaps = [gap for cell in ctx.cached if (gap := _gap(cell, "ideal_hit_ratio")) is not None]
+    if not gaps:
+        return text
+    if max(gaps) < 0.05:
+        return f"{text}; every cell hits as often as the ideal cache"
+    return f"{text}; no cell is more than {max(gaps):.1f} points below the ideal cache"
+
+
+def _panel(ctx: Context, tier: str, cells: Sequence[CellResult]) -> Panel:
+    first, last = (fmt.number(data.value(cell, "hit_ratio"), "ratio") for cell in (cells[0], cells[-1]))
+    head = f"{first} at {fmt.ttl(cells[0].summary.ttl_s) or 'the app’s own TTL'}"
+    if len(cells) > 1:
+        head += f", {last} at {fmt.ttl(cells[-1].summary.ttl_s)}"
+    has_gaps = any(_gap(cell, name) is not None for cell in cells for name, *_ in _WORKED_OUT)
+    figure, plots = panel(
+        fmt.clip(tier, 30),
+        head,
+        "share of cacheable requests",
+        ttl.X_LABEL,
+        right_pt=ttl.RIGHT_PT,
+        left_pt=46,
+        height_pt=350 if has_gaps else 264,
+        rows=(1.4, 1) if has_gaps else (1,),
+    )
+    style = ctx.styles[tier]
+    for axes in plots:
+        ttl.ttl_axis(axes, cells)
+    _ratios(plots[0], cells, style)
+    if has_gaps:
+        plots[0].tick_params(axis="x", labelbottom=False)
+        _gaps(plots[1], cells)
+    return Panel(f"hit-ratio-{fmt.slug(tier)}", f"Hit ratio against TTL, {tier}", figure)
+
+
+def _ratios(axes: Axes, cells: Sequence[CellResult], style: TierStyle) -> None:
+    lowest = min(data.value(cell, "hit_ratio") or 0.0 for cell in cells)
+    percent_axis(axes)
+    if lowest > 0.95:
+        label_y(axes, " " * 50 + "(from 95 %)")
+        axes.set_ylim(0.9495, 1.0015)
+        ticks(axes, "y", [0.95, 0.96, 0.97, 0.98, 0.99, 1.0], lambda value: f"{value * 100:.0f} %")
+    ttl.line(axes, cells, "closed_form_hit_ratio", MUTED, (1, 2), "")
+    ttl.line(axes, cells, "ideal_hit_ratio", INK, (), "")
+    ttl.measured(axes, cells, "hit_ratio", style)
+    names = [("ideal_hit_ratio", "— ideal", INK), ("hit_ratio", f"{ttl.mark(style)} proved", style.colour)]
+    ttl.end_labels(axes, cells, [*names, ("closed_form_hit_ratio", "·· closed form", MUTED)])
+
+
+def _gaps(axes: Axes, cells: Sequence[CellResult]) -> None:
+    label_y(axes, "distance from proved, percentage points")
+    axes.axhspan(-_EXPLAINED * 100, _EXPLAINED * 100, color=INK, alpha=0.1, linewidth=0)
+    axes.axhline(0, color=INK, linewidth=0.8, alpha=0.6)
+    seen = [0.3]
+    ends: list[tuple[float, str]] = []
+    for name, words, colour, dash, mark in _WORKED_OUT:
+        known = [(ttl.position(cell), gap) for cell in cells if (gap := _gap(cell, name)) is not None]
+        places, gaps = [place for place, _ in known], [gap for _, gap in known]
+        axes.plot(places, gaps, color=colour, linewidth=1.1, linestyle=(0, dash or None), marker=mark, markersize=7)
+        seen += [abs(gap) for gap in gaps]
+        ends += [(gaps[-1], words)] if gaps else []
+    limit = max(seen) * 1.2
+    axes.set_ylim(-limit if min(gap for gap, _ in ends) < -0.1 else -max(0.3, limit * 0.25), limit)
+    step = next(size for size in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if limit / size <= 3)
+    shown = [step * count for count in range(-3, 4) if axes.get_ylim()[0] <= step * count <= limit]
+    ticks(axes, "y", shown, lambda value: fmt.plain(value, 0 if step >= 1 else 1))
+    ttl.end_words(axes, [(gap, words, INK) for gap, words in ends])
