@@ -91,9 +91,7 @@ def _found_response(found: Found, window: Window) -> Response:
         }
         for product in found.products
     ]
-    return _json(
-        {"page": window.page, "per_page": window.per_page, "total": found.total, "items": items}
-    )
+    return _json({"page": window.page, "per_page": window.per_page, "total": found.total, "items": items})
 
 
 def _json(body: dict[str, Any]) -> Response:

@@ -114,9 +114,7 @@ def search_products(db: sqlite3.Connection, text: str, window: Window) -> Found:
     match = fts_query(text)
     if not match:
         return Found([], 0)
-    (total,) = db.execute(
-        "SELECT count(*) FROM product_fts WHERE product_fts MATCH ?", (match,)
-    ).fetchone()
+    (total,) = db.execute("SELECT count(*) FROM product_fts WHERE product_fts MATCH ?", (match,)).fetchone()
     rows = db.execute(
         f"""
         SELECT {COLUMNS} FROM (
@@ -137,9 +135,7 @@ def fts_query(text: str) -> str:
     return " ".join(f'"{word}"' for word in re.findall(r"\w+", text))
 
 
-def update_product(
-    db: sqlite3.Connection, product: Product, changes: Mapping[str, str | int]
-) -> Product:
+def update_product(db: sqlite3.Connection, product: Product, changes: Mapping[str, str | int]) -> Product:
     """Write `changes` to `product` as its next version. Call it inside `writing`.
 
     The full-text index follows by a trigger, whoever writes.

@@ -85,9 +85,7 @@ def draw_hero(path: Path, width: int = 1200, height: int = 400) -> None:
     """Hills in the haze, the nearest darkest."""
     size = (width * SUPERSAMPLING, height * SUPERSAMPLING)
     image = Image.linear_gradient("L").resize(size)
-    image = Image.composite(
-        Image.new("RGB", size, "#f6ecd8"), Image.new("RGB", size, "#cfdfe0"), image
-    )
+    image = Image.composite(Image.new("RGB", size, "#f6ecd8"), Image.new("RGB", size, "#cfdfe0"), image)
     draw = ImageDraw.Draw(image)
     sun_x, sun_y, sun_radius = size[0] * 0.78, size[1] * 0.36, size[1] * 0.14
     draw.circle((sun_x, sun_y), sun_radius, fill="#f2c078")

@@ -72,6 +72,7 @@ class Running:
     """A run in the background, and every process it was ever seen to have."""
 
     popen: subprocess.Popen[str]
+    folder: Path
     family: dict[int, psutil.Process] = field(default_factory=dict)
 
     def look(self) -> dict[psutil.Process, str]:
@@ -84,24 +85,25 @@ class Running:
         return [each for each in self.family.values() if each.is_running() and each.status() != "zombie"]
 
     def measuring(self, words: str) -> list[psutil.Process]:
-        """Its processes with these words in their command line, once the generator runs."""
+        """Its processes with these words in their command line, once a trial records answers."""
 
         def found() -> list[psutil.Process]:
-            lines = self.look()
-            measuring = any("locust" in line for line in lines.values())
-            return [each for each, line in lines.items() if measuring and words in line]
+            recorded = self.folder.glob("reports/*/trials/*/work/samples/samples-*.bin")
+            measuring = any(path.stat().st_size > 0 for path in recorded if path.exists())
+            return [each for each, line in self.look().items() if measuring and words in line]
 
         processes: list[psutil.Process] = await_that(found, 60, f"no process {words}")
         return processes
 
 
 @contextmanager
-def running(*words: object) -> Iterator[Running]:
+def running(folder: Path, *words: object) -> Iterator[Running]:
     """A run in the background; afterwards none of its processes may be left."""
+    words = (*words, "--out", folder / "reports")
     with subprocess.Popen(
         command(*words), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as popen:
-        run = Running(popen)
+        run = Running(popen, folder)
         yield run
         await_that(lambda: not run.alive(), 15, f"left running: {run.alive()}")
 
@@ -200,7 +202,7 @@ def test_resuming_repeats_no_finished_trial(finished: tuple[Path, subprocess.Com
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_keeps_what_it_has_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
-    with running(scenario(tmp_path, repeats=3), "--out", tmp_path / "reports") as run:
+    with running(tmp_path, scenario(tmp_path, repeats=3)) as run:
         await_that(lambda: len(records(tmp_path / "reports")) == 1, 60, "no trial ended")
         run.measuring("locust")
         run.popen.send_signal(number)
@@ -216,7 +218,7 @@ def test_a_stopped_run_keeps_what_it_has_and_says_how_to_go_on(tmp_path: Path, n
     ("words", "named"), [("nginx: worker", "nginx"), ("nginx.conf", "nginx"), ("gunicorn", "origin")]
 )
 def test_a_killed_server_ends_the_run_with_its_name(tmp_path: Path, words: str, named: str) -> None:
-    with running(scenario(tmp_path, measure_s=10), "--set", "repeats=2", "--out", tmp_path / "reports") as run:
+    with running(tmp_path, scenario(tmp_path, measure_s=10), "--set", "repeats=2") as run:
         run.measuring(words)[0].kill()
         _, err = run.popen.communicate(timeout=60)
     assert run.popen.returncode == 1
@@ -225,7 +227,7 @@ def test_a_killed_server_ends_the_run_with_its_name(tmp_path: Path, words: str, 
 
 
 def test_a_hung_origin_is_found_and_named(tmp_path: Path) -> None:
-    with running(scenario(tmp_path, measure_s=60), "--out", tmp_path / "reports") as run:
+    with running(tmp_path, scenario(tmp_path, measure_s=60)) as run:
         for process in run.measuring("gunicorn"):
             process.suspend()
         _, err = run.popen.communicate(timeout=90)
@@ -234,7 +236,7 @@ def test_a_hung_origin_is_found_and_named(tmp_path: Path) -> None:
 
 
 def test_no_process_is_left_when_the_harness_is_killed(tmp_path: Path) -> None:
-    with running(scenario(tmp_path, measure_s=10), "--out", tmp_path / "reports") as run:
+    with running(tmp_path, scenario(tmp_path, measure_s=10)) as run:
         run.measuring("locust")
         run.popen.kill()
         run.popen.communicate(timeout=10)

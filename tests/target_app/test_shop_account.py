@@ -31,9 +31,7 @@ def test_two_users_never_mix(make_app: MakeApp) -> None:
         assert (line["product_id"], line["quantity"]) == (number + 1, 2 * (number + 1))
         assert answer.json["total_cents"] == line["quantity"] * line["price_cents"]
     assert one.delete("/api/cart", headers=bearer("user-0")).status_code == 204
-    counts = [
-        (other.get("/api/cart", headers=bearer(f"user-{n}")).json or {})["count"] for n in (0, 1)
-    ]
+    counts = [(other.get("/api/cart", headers=bearer(f"user-{n}")).json or {})["count"] for n in (0, 1)]
     assert counts == [0, 4]
 
 

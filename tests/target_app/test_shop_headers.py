@@ -61,9 +61,7 @@ def test_public_answers_can_be_kept_and_validated(client: FlaskClient, path: str
 
 
 @pytest.mark.parametrize(("method", "path", "status"), ERRORS)
-def test_errors_are_json_and_not_kept(
-    client: FlaskClient, method: str, path: str, status: int
-) -> None:
+def test_errors_are_json_and_not_kept(client: FlaskClient, method: str, path: str, status: int) -> None:
     answer = client.open(path, method=method)
     assert answer.status_code == status
     assert "no-store" in answer.headers["Cache-Control"]
@@ -87,9 +85,7 @@ def test_healthz(client: FlaskClient) -> None:
 def test_each_route_has_its_ttl(make_app: MakeApp) -> None:
     ttls = {"TTL_PRODUCT_S": 1, "TTL_LIST_S": 2, "TTL_SEARCH_S": 3, "TTL_PAGES_S": 4}
     client = make_app(TTL_S=9, TTL_MEDIA_S=5, **ttls).test_client()
-    for ttl_s, path in enumerate(
-        ("/api/products/1", "/api/products", "/api/search?q=oak", "/", "/media/chime.wav"), 1
-    ):
+    for ttl_s, path in enumerate(("/api/products/1", "/api/products", "/api/search?q=oak", "/", "/media/chime.wav"), 1):
         assert client.get(path).headers["Cache-Control"] == f"public, max-age={ttl_s}"
 
 

@@ -48,9 +48,7 @@ def test_pages_are_complete_and_do_not_overlap(client: FlaskClient, sort: str) -
     ]
     seen: list[dict[str, Any]] = []
     for page in range(1, len(wanted) // 100 + 2):
-        answer = client.get(
-            "/api/products", query_string={**filters, "page": page, "per_page": 100}
-        )
+        answer = client.get("/api/products", query_string={**filters, "page": page, "per_page": 100})
         assert answer.json and answer.json["total"] == len(wanted)
         seen += answer.json["items"]
     assert sorted(item["id"] for item in seen) == [product.id for product in wanted]
@@ -145,9 +143,7 @@ def test_if_match(make_app: MakeApp) -> None:
 )  # fmt: skip
 def test_bad_bodies_are_refused(client: FlaskClient, body: str | bytes) -> None:
     for method in ("PUT", "PATCH"):
-        answer = client.open(
-            "/api/products/1", method=method, data=body, content_type="application/json"
-        )
+        answer = client.open("/api/products/1", method=method, data=body, content_type="application/json")
         assert answer.status_code == 400
         assert answer.get_json()["error"]["detail"]
     assert client.put("/api/products/1", json={"stock": 1}).status_code == 400

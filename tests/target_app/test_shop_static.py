@@ -30,9 +30,7 @@ def linked_assets(client: FlaskClient) -> set[str]:
     pages = (client.get(path).text for path in ("/", "/products/1", "/?category=bath&page=2"))
     urls = set(re.findall(r"/static/[\w./-]+\.\w+", " ".join(pages)))
     for url in [url for url in urls if url.endswith(".css")]:
-        urls |= {
-            f"/static/{name}" for name in re.findall(r'url\("([^"]+)"\)', client.get(url).text)
-        }
+        urls |= {f"/static/{name}" for name in re.findall(r'url\("([^"]+)"\)', client.get(url).text)}
     return urls
 
 
@@ -104,9 +102,7 @@ def test_encodings(client: FlaskClient, accepted: str | None, encoding: str | No
     assert DECODERS[encoding](answer.data) == identity.data
     assert (answer.headers["ETag"] == identity.headers["ETag"]) == (encoding is None)
 
-    again = client.get(
-        "/static/app.css", headers={**headers, "If-None-Match": answer.headers["ETag"]}
-    )
+    again = client.get("/static/app.css", headers={**headers, "If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.headers["Vary"]) == (304, "Accept-Encoding")
     other = client.get(
         "/static/app.css",
