@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench report check test lint caches lock clean
+.PHONY: help setup bench report check bench-origin lint test caches lock clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  e.g.: make bench SCENARIO=ttl_sweep"
 
 setup: $(READY) ## Make the virtual environment (the other verbs do it by themselves)
@@ -33,6 +33,9 @@ report: $(READY) ## Make the newest run's report again
 
 check: $(READY) ## Show what this machine has: caches, cores, clock
 	@$(BIN)/python -m edgebench check
+
+bench-origin: $(READY) ## Measure what the ledger costs the app
+	@$(BIN)/python -m benchmarks.origin_overhead
 
 lint: $(READY) ## Lint and types
 	@$(BIN)/ruff check .

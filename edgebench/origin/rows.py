@@ -19,7 +19,7 @@ def read(directory: Path, start_monotonic_ns: int) -> pa.Table:
     """
     rows: list[list[object]] = []
     for path in sorted(directory.glob("ledger-*.jsonl")):
-        lines = path.read_bytes().split(b"\n")
+        lines = path.read_bytes().rstrip(b"\0").split(b"\n")
         rows += [json.loads(line) for line in lines[:-1]]
     columns = dict(zip(FIELDS, zip(*rows, strict=True), strict=True)) if rows else {name: () for name in FIELDS}
     arrays = {name: pa.array(values, from_pandas=False) for name, values in columns.items()}
@@ -29,3 +29,8 @@ def read(directory: Path, start_monotonic_ns: int) -> pa.Table:
         arrays[name] = pa.array([int(str(at)) - start_monotonic_ns for at in columns[name]], pa.int64())
     table = pa.table([arrays[name] for name in LEDGER.names], names=LEDGER.names).cast(LEDGER)
     return table.sort_by("start_ns")
+
+
+def last_written(directory: Path) -> tuple[int, ...]:
+    """Something that changes while rows are being written: within a page of them (some 30 rows), that is."""
+    return tuple(file.stat().st_mtime_ns for file in sorted(directory.glob("ledger-*.jsonl")))

@@ -169,7 +169,8 @@ class _Attempt:
         generator.know_members()
         deadline = time.monotonic() + limit_s(self.trial.cell.load)
         next_sample = time.monotonic()
-        written, grown_at = -1, time.monotonic()
+        written: tuple[int, ...] = ()
+        written_at = time.monotonic()
         while (code := generator.popen.poll()) is None:
             self.stack.check()
             now = time.monotonic()
@@ -178,11 +179,11 @@ class _Attempt:
                 roles = {"generator": list(generator.members.values()), **self.stack.roles()}
                 self.sampler.sample(time.monotonic_ns() - self.clock.monotonic_ns, roles)
                 self._check_disk()
-                size = sum(file.stat().st_size for file in self.stack.ledger.glob("*.jsonl"))
-                if size != written or now - grown_at > QUIET_S:
-                    if size == written and (hung := self.stack.name_the_hung()):
+                before, written = written, origin_rows.last_written(self.stack.ledger)
+                if written != before or now - written_at > QUIET_S:
+                    if written == before and (hung := self.stack.name_the_hung()):
                         raise Hung(f"{hung}; see {self.work}")
-                    written, grown_at = size, now
+                    written_at = now
             if now > deadline:
                 raise Hung(f"the generator (pid {generator.pid}) did not end in time; see {generator.log}")
             time.sleep(POLL_S)

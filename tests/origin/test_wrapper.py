@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebench.origin import rows
-from edgebench.origin.ledger import FIELDS, WORKER_SHIFT, Ledger, _line
+from edgebench.origin.ledger import CHUNK_BYTES, FIELDS, WORKER_SHIFT, Ledger, _line
 from edgebench.origin.wrapper import App, Witness, principal, request_target
 
 Environ = dict[str, Any]
@@ -49,7 +50,8 @@ class Client:
                 close()
 
     def ledger(self) -> list[dict[str, Any]]:
-        lines = [line for path in sorted(self.directory.glob("*.jsonl")) for line in path.read_text().splitlines()]
+        files = sorted(self.directory.glob("*.jsonl"))
+        lines = [line for path in files for line in path.read_text().rstrip("\0").splitlines()]
         return [dict(zip(FIELDS, json.loads(line), strict=True)) for line in lines]
 
 
@@ -198,11 +200,33 @@ def test_a_line_is_json_whatever_is_in_it(key: str, version: str, ttl_s: int | N
     assert tuple(json.loads(line)) == row
 
 
+def test_a_forked_process_writes_a_file_of_its_own(tmp_path: Path) -> None:
+    client = Client(tmp_path, answer([b"x"]))
+    client.call(environ())
+    pid = os.fork()
+    if pid == 0:
+        client.call(environ())
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    client.call(environ())
+    assert sorted(rows.read(tmp_path, 0).column("worker").to_pylist()) == [0, 0, 1]
+
+
+def test_a_ledger_outgrows_its_first_piece(tmp_path: Path) -> None:
+    client = Client(tmp_path, answer([b"x"]))
+    target = "/" + "long" * 4000
+    for _ in range(200):
+        client.call(environ(target=target))
+    table = rows.read(tmp_path, 0)
+    assert table.num_rows == 200 and (tmp_path / "ledger-0.jsonl").stat().st_size > CHUNK_BYTES
+    assert set(table.column("key").to_pylist()) == {target}
+
+
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     client = Client(tmp_path, answer([b"x"]))
     client.call(environ())
-    with (tmp_path / "ledger-0.jsonl").open("a") as file:
-        file.write('[2,10,20,"GET","/th')
+    path = tmp_path / "ledger-0.jsonl"
+    path.write_bytes(path.read_bytes().rstrip(b"\0") + b'[2,10,20,"GET","/th' + bytes(100))
     assert rows.read(tmp_path, 0).num_rows == 1
 
 
