@@ -38,9 +38,9 @@ def _latency() -> dict[str, Metric]:
 
 
 def _cpu() -> dict[str, Metric]:
-    roles = {"generator": "Generator", "origin": "Origin", "tier": "Cache"}
+    roles = {"generator": "generator", "origin": "origin", "tier": "cache"}
     text = "CPU seconds the processes of this role spent per second of measuring."
-    return {f"{role}_cpu": Metric(f"{label} CPU", "cores", text) for role, label in roles.items()}
+    return {f"{role}_cpu": Metric(f"CPU: {label}", "cores", text) for role, label in roles.items()}
 
 
 METRICS: Mapping[str, Metric] = {
@@ -97,10 +97,12 @@ METRICS: Mapping[str, Metric] = {
     "requests": Metric("Requests", "count", "Samples of the measuring phase, per trial."),
     "errors": Metric("Errors", "count", "Samples without a complete answer or with status 5xx, per trial.", "lower"),
     "offered_rps": Metric("Offered", "rps", "Requests the schedule asked for ÷ measuring time."),
-    "achieved_rps": Metric("Achieved", "rps", "Requests answered without error ÷ measuring time.", "higher"),
+    "achieved_rps": Metric("Achieved", "rps", "Good answers completed in the measuring phase ÷ its length.", "higher"),
     **_latency(),
     "capacity_rps": Metric("Capacity", "rps", "Highest offered rate that holds the latency objective.", "higher"),
-    "staleness_p99_s": Metric("Staleness p99", "s", "How far past its TTL a stale answer was, 99 % of stale samples."),
+    "staleness_p99_s": Metric(
+        "Staleness p99", "s", "How far past their TTL answers from store were, at most, in 99 % of them."
+    ),
     "leaks": Metric("Leaks", "count", "Answers made for one user that another user received."),
 }
 

@@ -93,7 +93,12 @@ def _html(analysis: Analysis, ctx: data.Context, first: Section, sections: list[
         names={cell.summary.id: data.cell_name(cell) for cell in analysis.cells},
         unmatched=details.unmatched_table(analysis),
         disagreements=details.disagreement_tables(analysis),
-        definitions=definitions(name for cell in analysis.summary.cells for name in cell.metrics),
+        definitions=definitions(
+            name
+            for cell in analysis.summary.cells
+            for name, estimate in cell.metrics.items()
+            if estimate.value is not None
+        ),
         missing_trials=_missing_trials(analysis),
         paint=PAINT,
     )

@@ -85,8 +85,7 @@ def _witnesses(trials: Sequence[TrialResult]) -> tuple[tuple[str, str], ...]:
         compared = sum(trial.compared.get(name, 0) for trial in trials)
         contradicted = sum(trial.contradicted.get(name, 0) for trial in trials)
         if contradicted:
-            share = fmt.number(1 - contradicted / compared, "ratio")
-            facts.append((label, f"agree with the proof for {share} of {compared:,} requests"))
+            facts.append((label, f"agree with the proof for all but {contradicted:,} of {compared:,} requests"))
         elif compared:
             facts.append((label, f"agree with the proof for all {compared:,} requests"))
     lost = sum(sum(trial.log_unmatched.values()) for trial in trials)
