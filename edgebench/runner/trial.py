@@ -94,7 +94,7 @@ def run_trial(trial: Trial, bench: Bench, folder: TrialFolder, tell: Callable[[s
     what happened; then the error goes on to the caller. `tell` is told what is going on, in a word or two.
     """
     shutil.rmtree(folder.path, ignore_errors=True)
-    work = folder.path / "work"
+    work = folder.path.resolve() / "work"  # caches take relative paths for relative to their own folder
     work.mkdir(parents=True)
     stack = Stack(trial.cell, bench.origin, work, bench.placement.system, bench.guardian)
     attempt = _Attempt(trial, bench, folder, work, stack)

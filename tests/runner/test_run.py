@@ -120,7 +120,8 @@ def records(out: Path) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("run")
-    return folder, finish(scenario(folder, repeats=2), "--out", folder / "reports")
+    # Paths as people type them: relative to where they are.
+    return folder, finish(scenario(folder, repeats=2), "--out", os.path.relpath(folder / "reports", ROOT))
 
 
 def test_a_run_ends_with_its_verdict_and_everything_in_its_folder(
