@@ -217,9 +217,10 @@ def point_latest(reports: Path, run: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+REDACTED = "(redacted)"
 _SECRET = re.compile(r"(?i)(authorization|token|secret|password|passwd|api[_-]?key|cookie)")
 
 
 def redact(env: Mapping[str, str]) -> dict[str, str]:
     """The mapping with the values of everything that sounds secret replaced."""
-    return {name: "(redacted)" if _SECRET.search(name) else value for name, value in env.items()}
+    return {name: REDACTED if _SECRET.search(name) else value for name, value in env.items()}

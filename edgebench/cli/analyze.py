@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from edgebench.analysis.run import analyse
 from edgebench.cli.commands import one_line_errors
 from edgebench.cli.explain import explain
 from edgebench.cli.verdict import print_verdict
@@ -82,7 +83,7 @@ def main(runs: tuple[Path, ...], against: Path | None, fail_on: tuple[str, ...])
       python analyze.py reports/latest --against reports/sample --fail-on 'latency_p99_ms > +10%'
     """
     gates = [Gate.parse(text) for text in fail_on]
-    baseline = explain(RunFolder(against)).summary if against else None
+    baseline = analyse(RunFolder(against)).summary if against else None
     console, failed = Console(), False
     for path in runs:
         folder = RunFolder(path)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,15 +35,17 @@ from edgebench.runner.run import (
 )
 from edgebench.runner.stack import Stack
 from edgebench.runner.trial import Stopped
-from edgebench.store import RunFolder, point_latest
+from edgebench.store import REDACTED, RunFolder, point_latest, redact
 
 Asked = tuple[Scenario, Path, tuple[str, ...]]
 """A scenario, the file it came from and the command line's arguments."""
 
 
-def begin(asked: Asked, out: Path) -> tuple[RunFolder, Sequence[Trial]]:
-    """A new run folder with everything in it but the trials."""
+def begin(asked: Asked, out: Path) -> tuple[RunFolder, Sequence[Trial], OriginSpec]:
+    """A new run folder with everything in it but the trials and the user's secrets."""
     scenario, path, arguments = asked
+    origin = scenario.origin
+    scenario = replace(scenario, origin=replace(origin, env=redact(origin.env)))
     present, left_out = present_tiers(scenario)
     trials = scenarios.trials(scenario, scenarios.cells(scenario, present))
     if not trials:
@@ -49,32 +53,37 @@ def begin(asked: Asked, out: Path) -> tuple[RunFolder, Sequence[Trial]]:
     folder = new_run_folder(out, scenario, datetime.now(UTC))
     command = reproduce_line(arguments)
     folder.write_run(describe(folder, scenario, trials, left_out, command), scenarios.to_toml(scenario))
-    return folder, trials
+    return folder, trials, origin
 
 
-def resume(path: Path) -> tuple[RunFolder, Sequence[Trial]]:
-    """An interrupted run's folder and all its trials, in their order."""
+def resume(path: Path) -> tuple[RunFolder, Sequence[Trial], OriginSpec]:
+    """An interrupted run's folder, all its trials in their order, and the origin with its secrets back in place."""
     folder = RunFolder(path)
     run = folder.read_run()
     present = frozenset(tier.name for tier in run.scenario.tiers if tier.name not in run.left_out)
     trials = scenarios.trials(run.scenario, scenarios.cells(run.scenario, present))
     if tuple(trial.id for trial in trials) != run.planned:
         raise UserError(f"{path}: planned by another version of edgebench; start a new run")
-    return folder, trials
+    env = dict(run.scenario.origin.env)
+    for name in [name for name, value in env.items() if value == REDACTED]:
+        if name not in os.environ:
+            raise UserError(f"{path}: the value of {name} was not kept, being a secret: set it in the environment")
+        env[name] = os.environ[name]
+    return folder, trials, replace(run.scenario.origin, env=env)
 
 
 def run_scenario(asked: Asked | None, resumed: Path | None, out: Path, console: Console) -> TrustStatus:
     """Run or resume, then explain. Returns the verdict; raises what ended it early, after explaining what there is."""
     if asked is not None:
-        folder, trials = begin(asked, out)
+        folder, trials, origin = begin(asked, out)
     else:
         assert resumed is not None
-        folder, trials = resume(resumed)
+        folder, trials, origin = resume(resumed)
     point_latest(folder.path.parent, folder.path)
     console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
     try:
         with stoppable():
-            _measure(folder, trials, console)
+            _measure(folder, trials, origin, console)
     except EdgebenchError as error:
         _explain_what_there_is(folder, trials, console)
         how = f"python -m edgebench run --resume {folder.path}"
@@ -86,9 +95,8 @@ def run_scenario(asked: Asked | None, resumed: Path | None, out: Path, console: 
     return analysis.summary.trust.status
 
 
-def _measure(folder: RunFolder, trials: Sequence[Trial], console: Console) -> None:
-    run = folder.read_run()
-    locustfile = Path(run.scenario.locustfile)
+def _measure(folder: RunFolder, trials: Sequence[Trial], origin: OriginSpec, console: Console) -> None:
+    locustfile = Path(folder.read_run().scenario.locustfile)
     # Most warm-ups end soon after they may.
     durations = [0.8 * shortest + 0.2 * longest for shortest, longest in map(scenarios.estimate_s, trials)]
     done = len(finished_trials(folder, trials))
@@ -100,7 +108,7 @@ def _measure(folder: RunFolder, trials: Sequence[Trial], console: Console) -> No
             number = next(at for at, each in enumerate(trials, 1) if each.id == trial.id)
             live.ended(number, trial, _metrics(folder, trial, record))
 
-        run_all(folder, run, trials, locustfile, live.progress, ended)
+        run_all(folder, trials, locustfile, origin, live.progress, ended)
 
 
 def _metrics(folder: RunFolder, trial: Trial, record: TrialRecord) -> Mapping[str, float | None]:

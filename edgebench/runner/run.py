@@ -20,7 +20,7 @@ import psutil
 
 from edgebench import __version__
 from edgebench.errors import UserError
-from edgebench.model import RunRecord, Scenario, Trial, TrialRecord
+from edgebench.model import OriginSpec, RunRecord, Scenario, Trial, TrialRecord
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.placement import available_cores, on_cores, place
 from edgebench.runner.stack import require
@@ -146,9 +146,9 @@ def stoppable() -> Iterator[None]:
 
 def run_all(
     folder: RunFolder,
-    run: RunRecord,
     trials: Sequence[Trial],
     locustfile: Path,
+    origin: OriginSpec,
     progress: Callable[[Progress], None],
     ended: Callable[[Trial, TrialRecord], None],
 ) -> None:
@@ -156,7 +156,7 @@ def run_all(
     placement = place(available_cores())
     finished = finished_trials(folder, trials)
     with Guardian() as guardian:
-        bench = Bench(locustfile, run.scenario.origin, placement, guardian)
+        bench = Bench(locustfile, origin, placement, guardian)
         for number, trial in enumerate(trials):
             if trial.id in finished:
                 continue
