@@ -218,7 +218,7 @@ class _Attempt:
             generator_argv=self._portable(self.generator_argv), exit_states=dict(self.stack.exit_states),
             load={name: float(value) for name, value in generator.items() if isinstance(value, int | float)},
         )  # fmt: skip
-        for log in self.work.glob("*.log"):
+        for log in [path for path in self.work.glob("*.log") if path.stat().st_size]:
             log.replace(self.folder.path / log.name)
         if not problem:  # of a failed trial everything is kept: somebody will want to look
             shutil.rmtree(self.work, ignore_errors=True)
