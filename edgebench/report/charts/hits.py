@@ -56,7 +56,7 @@ def _title(ctx: Context) -> str:
     if not gaps:
         return text
     if max(gaps) < 0.05:
-        return f"{text}; every cell hits as often as the ideal cache"
+        return f"{text}; no cell hits less often than the ideal cache"
     return f"{text}; no cell is more than {max(gaps):.1f} points below the ideal cache"
 
 
