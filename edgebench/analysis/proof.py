@@ -8,6 +8,7 @@ same outcome. METHODOLOGY.md has the table.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,7 @@ GRAIN_S = 1.0
 CLOCK_SLACK_S = 0.01
 """Between the origin's last byte and the cache's own reading of the clock: event-loop ticks and the way between."""
 GIVEN_UP_S = 1.0
-"""How long after its client gave up a request may still reach the origin and be taken for that client's."""
+"""How long after its client gave up, while others go on, a request may reach the origin and be taken for its."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +152,18 @@ def _own_given_up(asked: Asked, rows: Rows, caused: Ints, owner: Ints) -> None:
     without_answer = asked.error & (asked.own < 0)
     if not without_answer.any() or not len(free):
         return
-    free = free[np.argsort(rows.start[free], kind="stable")]
-    last = ByTime.of(asked.codes, asked.sent, without_answer).last(rows.codes[free], rows.start[free])
-    near = (last >= 0) & (rows.start[free] <= asked.done[last] + int(GIVEN_UP_S * NS_PER_S))
-    a_sample, first = np.unique(last[near], return_index=True)
-    caused[a_sample] = free[near][first]
-    owner[free[near][first]] = a_sample
+    waiting: dict[int, deque[int]] = {}
+    for sample in sorted(np.flatnonzero(without_answer).tolist(), key=lambda at: int(asked.sent[at])):
+        waiting.setdefault(int(asked.codes[sample]), deque()).append(sample)
+    # When the load has ended, a cache may still work off what clients gave up that waited for one another.
+    end_ns, patience_ns = int(asked.done.max()), int(GIVEN_UP_S * NS_PER_S)
+    for row in sorted(free.tolist(), key=lambda at: int(rows.start[at])):
+        start, queue = int(rows.start[row]), waiting.get(int(rows.codes[row]), deque())
+        while queue and start <= end_ns and start > asked.done[queue[0]] + patience_ns:
+            queue.popleft()
+        if queue and asked.sent[queue[0]] <= start:
+            sample = queue.popleft()
+            caused[sample], owner[row] = row, sample
 
 
 def _overlaps_confirmation(asked: Asked, rows: Rows) -> Bools:

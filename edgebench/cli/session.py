@@ -113,7 +113,7 @@ def _measure(folder: RunFolder, trials: Sequence[Trial], origin: OriginSpec, con
 
 def _metrics(folder: RunFolder, trial: Trial, record: TrialRecord) -> Mapping[str, float | None]:
     proved = prove_trial(read_trial(record, folder.trial(trial)))
-    return trial_result(proved, proved.shareable).metrics if proved else {}
+    return trial_result(proved, frozenset()).metrics if proved else {}  # knows no other trial's endpoints
 
 
 def _explain_what_there_is(folder: RunFolder, trials: Sequence[Trial], console: Console) -> Analysis | None:
