@@ -206,7 +206,7 @@ def test_two_hundred_thousand_samples_of_one_key_at_once() -> None:
 def test_what_a_cache_works_off_after_its_clients_have_gone_is_theirs() -> None:
     # nginx lets requests for one uncacheable URL through one by one, every 500 ms, though nobody waits any more.
     gone = [sample(at * MS, S, None, status=0, error="unanswered") for at in range(3)]
-    rows = [row(number + 1, (2 + number) * S, (2 + number) * S + MS, ttl_s=0) for number in range(3)]
+    rows = [row(number + 1, (3 + number) * S, (3 + number) * S + MS, ttl_s=0) for number in range(3)]
     proof = proved(gone, rows)
     assert proof.caused.tolist() == [0, 1, 2]
     assert set(proof.row_name) == {"sample"}
