@@ -14,7 +14,7 @@ from functools import lru_cache
 from time import monotonic_ns
 from typing import Any
 
-from edgebench.origin.freshness import shared_ttl_s, with_ttl
+from edgebench.origin.freshness import with_ttl
 from edgebench.origin.ledger import Ledger
 
 Environ = dict[str, Any]
@@ -47,19 +47,19 @@ def request_target(environ: Environ) -> str:
     if not target:
         query = environ.get("QUERY_STRING", "")
         target = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") + (f"?{query}" if query else "")
-    if not target.startswith("/"):  # absolute-form, which a proxy may send
-        target = "/" + target.partition("://")[2].partition("/")[2]
     return target
 
 
-_LENGTH, _ETAG, _VARY, _CACHE_CONTROL = 1, 2, 3, 4
-_KINDS = {"content-length": _LENGTH, "etag": _ETAG, "vary": _VARY, "cache-control": _CACHE_CONTROL}
+_SMALL_BYTES = 65_536
+"""A body up to this long goes to the kernel in one piece: it is not watched on its way."""
+_WRITTEN = ("Content-Length", "ETag", "Cache-Control", "Vary")
+_AS_WRITTEN = {name.lower(): name for name in _WRITTEN}
+_NOTHING: dict[str, str] = {}
 
 
-@lru_cache(maxsize=1024)
-def _kind(name: str) -> int:
-    """Which of the headers we read this is, however it is written; 0: none."""
-    return _KINDS.get(name.lower(), 0)
+def _canonical(headers: list[tuple[str, str]]) -> dict[str, str]:
+    """The headers by name, those we read in the spelling we know: names have no case."""
+    return {_AS_WRITTEN.get(name.lower(), name): value for name, value in headers}
 
 
 class Witness:
@@ -68,7 +68,8 @@ class Witness:
     rewrite_ttl_s: if given, the lifetime in the app's own public Cache-Control is replaced by it, for an app that
     cannot be told its TTL.
 
-    Every microsecond here is the app's: a request costs it some hundred of them, and the ledger may take 5 %.
+    Every microsecond here is the app's, and it has some hundred of them for a request. So the common way, a small body
+    of known length, is short, and what can be worked out from a record later (rows.py) is left for later.
     """
 
     def __init__(self, app: App, ledger: Ledger, rewrite_ttl_s: int | None = None) -> None:
@@ -84,14 +85,13 @@ class Witness:
         try:
             body = self._app(environ, entry.start_response)
         except BaseException:
-            entry.status = 500  # what the server will answer in the app's stead
-            entry.write(False)
+            entry.status = "500"  # what the server will answer in the app's stead
+            entry.write(0, False)
             raise
-        file_wrapper = environ.get("wsgi.file_wrapper")
-        if type(body) is file_wrapper:
-            # Handed through as it is, or the server could not use sendfile.
-            entry.sent = max(entry.length, 0)
-            entry.write(True)
+        length = entry.length
+        if 0 <= length <= _SMALL_BYTES or type(body) is environ.get("wsgi.file_wrapper"):
+            # A file is handed through as it is, whatever its length, or the server could not use sendfile.
+            entry.write(max(length, 0), True)
             return body
         return _Body(body, entry)
 
@@ -99,10 +99,7 @@ class Witness:
 class _Entry:
     """One response on its way: what the ledger will say of it."""
 
-    __slots__ = (
-        "_environ", "_ledger", "_rewrite_ttl_s", "_start_ns", "_start_response", "_version", "_written",
-        "cache_control", "length", "sent", "seq", "status", "vary_all",
-    )  # fmt: skip
+    __slots__ = ("_environ", "_fields", "_ledger", "_rewrite_ttl_s", "_start_ns", "_start_response", "seq", "status")
 
     def __init__(
         self, ledger: Ledger, environ: Environ, start_response: Callable[..., Any], rewrite_ttl_s: int | None
@@ -113,89 +110,80 @@ class _Entry:
         self._start_response = start_response
         self._rewrite_ttl_s = rewrite_ttl_s
         self.seq = ledger.next_seq()
-        self.status = 0
-        self.length = -1
+        self.status = ""
+        self._fields = _NOTHING
+
+    @property
+    def length(self) -> int:
         """Bytes of body to expect; -1: not known before the end."""
-        self.sent = 0
-        self.cache_control = ""
-        self.vary_all = False
-        self._version = ""
-        self._written = False
+        if self.status[:3] in ("204", "304"):
+            return 0
+        length = self._fields.get("Content-Length")
+        return int(length) if length is not None else -1
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        self.status = code = int(status[:3])
-        self.length = length = 0 if code in (204, 304) or self._environ["REQUEST_METHOD"] == "HEAD" else -1
-        for name, value in headers:
-            kind = _kind(name)
-            if not kind:
-                continue
-            if kind == _LENGTH:
-                if length < 0:
-                    self.length = int(value)
-            elif kind == _ETAG:
-                self._version = value
-            elif kind == _VARY:
-                self.vary_all = "*" in value
-            else:
-                self.cache_control = value
+        self.status = status
         if self._rewrite_ttl_s is not None:
-            self.cache_control = with_ttl(self.cache_control, self._rewrite_ttl_s)
-            headers[:] = [(n, self.cache_control if _kind(n) == _CACHE_CONTROL else v) for n, v in headers]
+            headers[:] = [
+                (name, with_ttl(value, self._rewrite_ttl_s) if name.lower() == "cache-control" else value)
+                for name, value in headers
+            ]
+        fields = dict(headers)
+        self._fields = fields if "Content-Length" in fields else _canonical(headers)
         headers.append((STAMP, f"seq={self.seq};t={monotonic_ns()}"))
         if exc_info is not None:
             return self._start_response(status, headers, exc_info)
         return self._start_response(status, headers)
 
-    def write(self, complete: bool) -> None:
-        """Put the row into the ledger, once."""
-        if self._written:
-            return
-        self._written = True
-        environ = self._environ
-        method: str = environ["REQUEST_METHOD"]
-        ttl_s: int | None = 0
-        if method in ("GET", "HEAD") and not self.vary_all:
-            ttl_s = shared_ttl_s(self.cache_control, "HTTP_AUTHORIZATION" in environ)
+    def write(self, sent: int, complete: bool) -> None:
+        """Put the record into the ledger."""
+        environ, field = self._environ, self._fields.get
+        authorized = "HTTP_AUTHORIZATION" in environ
         self._ledger.append(
             (
-                self.seq, self._start_ns, monotonic_ns(), method, request_target(environ), self.status, self.sent,
-                "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ,
-                principal(environ) if "HTTP_AUTHORIZATION" in environ or "HTTP_COOKIE" in environ else "",
-                self._version, ttl_s, complete,
+                self.seq, self._start_ns, monotonic_ns(), environ["REQUEST_METHOD"],
+                environ.get("RAW_URI") or request_target(environ), self.status, sent,
+                "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ, authorized,
+                principal(environ) if authorized or "HTTP_COOKIE" in environ else "",
+                field("ETag", ""), field("Cache-Control", ""), field("Vary", ""), complete,
             )
         )  # fmt: skip
 
 
 class _Body:
-    """The response's body; writes the row just before its last chunk is handed over."""
+    """A body that is long, or of unknown length; its record is written just before its last piece is handed over."""
 
-    __slots__ = ("_entry", "_next", "_source")
+    __slots__ = ("_entry", "_next", "_sent", "_source", "_written")
 
     def __init__(self, source: Iterable[bytes], entry: _Entry) -> None:
         self._source = source
         self._next = iter(source).__next__
         self._entry = entry
+        self._sent = 0
+        self._written = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        entry = self._entry
         try:
             chunk = self._next()
         except StopIteration:
-            if not entry._written:
-                entry.write(True)
+            self._write(True)
             raise
-        entry.sent += len(chunk)
-        if 0 <= entry.length <= entry.sent:
-            entry.write(True)
+        self._sent += len(chunk)
+        if 0 <= self._entry.length <= self._sent:
+            self._write(True)
         return chunk
 
     def close(self) -> None:
-        # A body that was not read to its end was given up, but for one that had none to send.
-        if not self._entry._written:
-            self._entry.write(self._entry.length == 0)
+        # A body that was not read to its end was given up.
+        self._write(False)
         close = getattr(self._source, "close", None)
         if close is not None:
             close()
+
+    def _write(self, complete: bool) -> None:
+        if not self._written:
+            self._written = True
+            self._entry.write(self._sent, complete)

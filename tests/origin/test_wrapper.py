@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebench.origin import rows
-from edgebench.origin.ledger import CHUNK_BYTES, FIELDS, WORKER_SHIFT, Ledger, _line
+from edgebench.origin.ledger import CHUNK_BYTES, WORKER_SHIFT, Ledger, Record, records
 from edgebench.origin.wrapper import App, Witness, principal, request_target
 
 Environ = dict[str, Any]
@@ -50,9 +50,8 @@ class Client:
                 close()
 
     def ledger(self) -> list[dict[str, Any]]:
-        files = sorted(self.directory.glob("*.jsonl"))
-        lines = [line for path in files for line in path.read_text().rstrip("\0").splitlines()]
-        return [dict(zip(FIELDS, json.loads(line), strict=True)) for line in lines]
+        found: list[dict[str, Any]] = rows.read(self.directory, 0).to_pylist()
+        return found
 
 
 def answer(body: Iterable[bytes], *headers: tuple[str, str], status: str = "200 OK") -> App:
@@ -104,13 +103,32 @@ def test_every_shape_of_body_gives_one_complete_row(tmp_path: Path, app: App, me
     assert (row["bytes"], row["complete"]) == (sent, True)
 
 
-def test_the_row_is_there_before_the_last_byte_is(tmp_path: Path) -> None:
-    client = Client(tmp_path, answer([b"ab", b"cde"], ("Content-Length", "5")))
+LONG = [b"a" * 60_000, b"b" * 60_000]
+LONG_LENGTH = ("Content-Length", "120000")
+
+
+@pytest.mark.parametrize("headers", [[LONG_LENGTH], [("content-length", "120000")]])
+def test_the_row_is_there_before_the_last_byte_is(tmp_path: Path, headers: list[tuple[str, str]]) -> None:
+    client = Client(tmp_path, answer(LONG, *headers))
     body = iter(client.app(environ(), client.start_response))
-    assert next(body) == b"ab"
+    assert next(body) == LONG[0]
     assert client.ledger() == []
-    assert next(body) == b"cde"
-    assert len(client.ledger()) == 1
+    assert next(body) == LONG[1]
+    assert client.ledger()[0]["bytes"] == 120_000
+
+
+def test_the_row_of_a_small_body_is_there_before_any_of_it_is(tmp_path: Path) -> None:
+    client = Client(tmp_path, answer([b"hello"], ("Content-Length", "5")))
+    client.app(environ(), client.start_response)
+    assert client.ledger()[0]["bytes"] == 5
+
+
+def test_headers_are_read_however_they_are_written(tmp_path: Path) -> None:
+    headers = [("etag", '"v1"'), ("CACHE-CONTROL", "max-age=9"), ("vary", "Accept")]
+    client = Client(tmp_path, answer([b"x"], *headers))
+    client.call(environ())
+    [row] = client.ledger()
+    assert (row["version"], row["ttl_s"]) == ('"v1"', 9)
 
 
 def test_a_body_given_up_is_a_row_that_is_not_complete(tmp_path: Path) -> None:
@@ -120,12 +138,12 @@ def test_a_body_given_up_is_a_row_that_is_not_complete(tmp_path: Path) -> None:
         def close(self) -> None:
             closed.append(True)
 
-    client = Client(tmp_path, answer(Body([b"ab", b"cde"]), ("Content-Length", "5")))
+    client = Client(tmp_path, answer(Body(LONG), LONG_LENGTH))
     body: Any = client.app(environ(), client.start_response)
     next(body)
     body.close()
     [row] = client.ledger()
-    assert (row["bytes"], row["complete"], closed) == (2, False, [True])
+    assert (row["bytes"], row["complete"], closed) == (60_000, False, [True])
 
 
 def test_an_app_that_raises_is_a_row_and_still_raises(tmp_path: Path) -> None:
@@ -165,13 +183,19 @@ def test_rewrite_changes_what_is_sent_and_what_is_written(tmp_path: Path) -> Non
     ("given", "expected"),
     [
         ({"RAW_URI": "/a%20b?q=%C3%A9"}, "/a%20b?q=%C3%A9"),
-        ({"RAW_URI": "http://shop.example/a?b=c"}, "/a?b=c"),
+        ({"REQUEST_URI": "/a?b=c"}, "/a?b=c"),
         ({"SCRIPT_NAME": "/shop", "PATH_INFO": "/a", "QUERY_STRING": "b=c"}, "/shop/a?b=c"),
         ({"PATH_INFO": "/a", "QUERY_STRING": ""}, "/a"),
     ],
 )
 def test_request_target(given: Environ, expected: str) -> None:
     assert request_target(given) == expected
+
+
+def test_an_absolute_target_is_the_same_key(tmp_path: Path) -> None:
+    client = Client(tmp_path, answer([b"x"]))
+    client.call(environ() | {"RAW_URI": "http://shop.example/a?b=c"})
+    assert (client.ledger()[0]["key"], client.ledger()[0]["path"]) == ("/a?b=c", "/a")
 
 
 def test_principals_differ_by_credential_only() -> None:
@@ -192,12 +216,20 @@ def test_two_ledgers_in_one_folder_never_share_a_number(tmp_path: Path) -> None:
     assert list(table.seq.map(lambda seq: seq >> WORKER_SHIFT)) == list(table.worker)
 
 
-@given(st.text(), st.text(), st.none() | st.integers(0, 2**31), st.booleans())
-def test_a_line_is_json_whatever_is_in_it(key: str, version: str, ttl_s: int | None, flag: bool) -> None:
-    row = (1, 2, 3, "GET", key, 200, 5, flag, "", version, ttl_s, not flag)
-    line = _line(row)
-    assert line.count(b"\n") == 1
-    assert tuple(json.loads(line)) == row
+@given(st.lists(st.tuples(st.text(), st.text(), st.integers(0, 2**40)), max_size=5), st.integers(0, 400))
+def test_what_is_appended_is_read_back_up_to_where_it_was_torn(entries: list[tuple[str, str, int]], torn: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder))
+        written: list[Record] = []
+        for target, version, sent in entries:
+            seq = ledger.next_seq()
+            written.append((seq, 2, 3, "GET", target, "200 OK", sent, False, True, "", version, "", "", True))
+            ledger.append(written[-1])
+        path = Path(folder) / "ledger-0.bin"
+        assert not entries or list(records(path)) == written
+        if entries:
+            path.write_bytes(path.read_bytes().rstrip(b"\0")[:-torn] if torn else path.read_bytes())
+            assert list(records(path)) == written[: len(list(records(path)))]
 
 
 def test_a_forked_process_writes_a_file_of_its_own(tmp_path: Path) -> None:
@@ -218,16 +250,8 @@ def test_a_ledger_outgrows_its_first_piece(tmp_path: Path) -> None:
     for _ in range(200):
         client.call(environ(target=target))
     table = rows.read(tmp_path, 0)
-    assert table.num_rows == 200 and (tmp_path / "ledger-0.jsonl").stat().st_size > CHUNK_BYTES
+    assert table.num_rows == 200 and (tmp_path / "ledger-0.bin").stat().st_size > CHUNK_BYTES
     assert set(table.column("key").to_pylist()) == {target}
-
-
-def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
-    client = Client(tmp_path, answer([b"x"]))
-    client.call(environ())
-    path = tmp_path / "ledger-0.jsonl"
-    path.write_bytes(path.read_bytes().rstrip(b"\0") + b'[2,10,20,"GET","/th' + bytes(100))
-    assert rows.read(tmp_path, 0).num_rows == 1
 
 
 def test_no_ledger_at_all_is_an_empty_table(tmp_path: Path) -> None:
