@@ -94,7 +94,7 @@ class Service:
         if code is not None:
             raise ServiceFailed(f"{self.name} (pid {self.pid}) ended by itself: {exit_text(code)}{self._hint()}")
         for pid, process in self.members.items():
-            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            if not is_alive(process):
                 raise ServiceFailed(f"a process of {self.name} (pid {pid}) ended by itself{self._hint()}")
 
     def _hint(self) -> str:
@@ -120,6 +120,14 @@ class Service:
         if already is not None:
             return f"{exit_text(already)}, by itself"
         return f"killed after {grace_s:g} s" if forced else f"{exit_text(code)}, stopped"
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs; one that has ended and was not yet waited for does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it ended between the two questions
+        return False
 
 
 def exit_text(code: int) -> str:

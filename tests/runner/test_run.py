@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from typing import Any
 import pandas as pd
 import psutil
 import pytest
+
+from edgebench.runner.services import is_alive
 
 ROOT = Path(__file__).parent.parent.parent
 SCENARIO = """
@@ -79,10 +81,14 @@ class Running:
         """Its processes now, with their command lines."""
         children = psutil.Process(self.popen.pid).children(recursive=True)
         self.family |= {child.pid: child for child in children}
-        return {child: " ".join(child.cmdline()) for child in children if child.status() != "zombie"}
+        lines = {}
+        for child in filter(is_alive, children):
+            with suppress(psutil.Error):  # it may end while we look
+                lines[child] = " ".join(child.cmdline())
+        return lines
 
     def alive(self) -> list[psutil.Process]:
-        return [each for each in self.family.values() if each.is_running() and each.status() != "zombie"]
+        return list(filter(is_alive, self.family.values()))
 
     def measuring(self, words: str) -> list[psutil.Process]:
         """Its processes with these words in their command line, once a trial records answers."""
