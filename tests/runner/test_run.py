@@ -94,7 +94,7 @@ class Running:
         """Its processes with these words in their command line, once a trial records answers."""
 
         def found() -> list[psutil.Process]:
-            recorded = self.folder.glob("reports/*/trials/*/work/samples/samples-*.bin")
+            recorded = self.folder.rglob("samples-*.bin")
             measuring = any(path.stat().st_size > 0 for path in recorded if path.exists())
             return [each for each, line in self.look().items() if measuring and words in line]
 
