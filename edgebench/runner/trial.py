@@ -67,7 +67,7 @@ class _Clock:
         return (time.time_ns() - self.wall_ns) - (time.monotonic_ns() - self.monotonic_ns)
 
 
-def generator_argv(locustfile: Path, url: str, trial: Trial, record: Path, go: Path) -> tuple[str, ...]:
+def generator_argv(bench: Bench, url: str, trial: Trial, record: Path, go: Path) -> tuple[str, ...]:
     """Locust's command line for one trial: it waits for the file `go`, warms up, measures and ends by itself."""
     load = trial.cell.load
     options: Mapping[str, object] = {
@@ -78,8 +78,10 @@ def generator_argv(locustfile: Path, url: str, trial: Trial, record: Path, go: P
         "--measure": load.measure_s, "--record": record, "--wait-for": go, "--loglevel": "WARNING",
     }  # fmt: skip
     flat = tuple(str(part) for pair in options.items() for part in pair)
-    base = (sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "--only-summary")
-    return (*base, "--exit-code-on-error", "0", *flat)
+    base = (sys.executable, "-m", "locust", "-f", str(bench.locustfile), "--headless", "--only-summary")
+    # A core of its own may be burned for the sake of punctuality; a shared one is the server's, too.
+    spin = "--no-spin" if bench.placement.shared else "--spin"
+    return (*base, spin, "--exit-code-on-error", "0", *flat)
 
 
 def limit_s(load: Load) -> float:
@@ -142,7 +144,7 @@ class _Attempt:
         """Start generator and system at once, let the generator go when the system answers, stop both."""
         self.raw.mkdir()
         go = self.work / "go"
-        self.generator_argv = generator_argv(self.bench.locustfile, self.stack.url, self.trial, self.raw, go)
+        self.generator_argv = generator_argv(self.bench, self.stack.url, self.trial, self.raw, go)
         generator = Service(
             "generator", "generator", self.generator_argv, {"PYTHONDONTWRITEBYTECODE": "1"},
             self.work / "generator.log", self.bench.placement.generator, self.bench.guardian,

@@ -1,0 +1,50 @@
+"""What one trial is told to do, and what it tells nobody."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from edgebench.model import Cell, Freshness, Load, LoadModel, OriginSpec, Placement, TierSpec, Trial
+from edgebench.runner.trial import Bench, generator_argv, limit_s, portable
+
+TRIAL = Trial(Cell(TierSpec("nginx", "nginx"), Freshness(5), Load(warm_up_s=8, measure_s=3)), 1, 42)
+
+
+def words(placement: Placement, trial: Trial = TRIAL) -> list[str]:
+    bench = Bench(Path("locustfiles/api.py"), OriginSpec(), placement, Mock())
+    return list(generator_argv(bench, "http://127.0.0.1:1", trial, Path("raw"), Path("go")))
+
+
+@pytest.mark.parametrize(
+    ("placement", "spin"),
+    [
+        (Placement(generator=(1,), system=(0,)), "--spin"),
+        (Placement(generator=(0,), system=(0,)), "--no-spin"),
+        (Placement(), "--no-spin"),
+    ],
+)
+def test_a_core_is_burned_only_by_who_has_it_alone(placement: Placement, spin: str) -> None:
+    assert spin in words(placement)
+
+
+def test_the_warm_up_lasts_one_ttl_at_least_and_never_past_its_limit() -> None:
+    told = words(Placement())
+    assert told[told.index("--warm-up-min") + 1] == "5" and told[told.index("--warm-up-max") + 1] == "8"
+    long = Trial(Cell(TRIAL.cell.tier, Freshness(3600), TRIAL.cell.load), 1, 42)
+    assert words(Placement(), long)[words(Placement(), long).index("--warm-up-min") + 1] == "8"
+    assert limit_s(TRIAL.cell.load) > 8 + 3
+
+
+def test_a_closed_load_has_no_rate() -> None:
+    closed = Trial(Cell(TRIAL.cell.tier, Freshness(5), Load(model=LoadModel.CLOSED)), 1, 42)
+    told = words(Placement(), closed)
+    assert told[told.index("--rate") + 1] == "0"
+
+
+def test_folders_of_this_machine_are_named_by_what_they_are(tmp_path: Path) -> None:
+    text = f"{sys.prefix}/bin/nginx -p {tmp_path}/nginx {Path.cwd()}/locustfiles {Path.home()}/x /etc/hosts"
+    assert portable(text, tmp_path) == "<env>/bin/nginx -p <trial>/nginx ./locustfiles ~/x /etc/hosts"
