@@ -31,12 +31,12 @@ from edgebench.runner.guardian import Guardian
 from edgebench.runner.placement import available_cores, on_cores, place
 from edgebench.runner.services import Service, await_ready, free_port
 
-PAIRS = 16
-ROUNDS = 8
+PAIRS = 40
+ROUNDS = 6
 """Of each pair, after one to warm up."""
 ROUND_S = 0.4
 CLIENTS = 4
-STUDENT_T = 2.131
+STUDENT_T = 2.023
 """97.5 % of Student's t with PAIRS - 1 degrees of freedom."""
 
 
