@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -182,6 +182,4 @@ def finished_trials(folder: RunFolder, trials: Sequence[Trial]) -> frozenset[str
 
 def reproduce_line(arguments: Sequence[str]) -> str:
     """The command as it would be typed."""
-    import shlex
-
-    return shlex.join(["python", "-m", "edgebench", *arguments]) if arguments else shlex.join(sys.argv)
+    return shlex.join(["python", "-m", "edgebench", *arguments])
