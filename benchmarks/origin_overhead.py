@@ -2,10 +2,11 @@
 
     make bench-origin        prints the figures and writes them to benchmarks/origin_overhead.json
 
-Two gunicorns serve target_app on the same core, one bare, one wrapped, in rounds that alternate (bare, wrapped,
-wrapped, bare, …), so that a slow moment of a shared machine hits both. Two processes of one and the same program differ
-by up to 3 % (measured, bare against bare), so the pair is started anew many times and is the unit of inference: the
-figure is the geometric mean of the pairs' ratios with its 95 % interval. Clients are threads on another core.
+One gunicorn serves target_app and goes over from bare to wrapped and back in rounds that alternate (bare, wrapped,
+wrapped, bare, …): a slow moment of a shared machine hits both, and so does the luck of a process's memory layout, which
+alone makes two processes of one and the same program differ by up to 3 % (measured, bare against bare). Fresh processes
+are the unit of inference: the figure is the geometric mean of their ratios, each the median of many blocks, with its
+95 % interval. Clients are threads on another core.
 """
 
 from __future__ import annotations
@@ -13,37 +14,66 @@ from __future__ import annotations
 import json
 import math
 import os
-import random
 import socket
 import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+import urllib.request
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgebench.model import OriginSpec
 from edgebench.origin import process
+from edgebench.origin.ledger import Ledger
+from edgebench.origin.wrapper import App, Witness
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.placement import available_cores, on_cores, place
 from edgebench.runner.services import Service, await_ready, free_port
+from target_app import create_app
 
-PAIRS = 40
-ROUNDS = 6
-"""Of each pair, after one to warm up."""
-ROUND_S = 0.4
+PROCESSES = 16
+BLOCKS = 30
+"""Of each process, after one to warm up: bare, wrapped, wrapped, bare."""
+ROUND_S = 0.1
 CLIENTS = 4
-STUDENT_T = 2.023
-"""97.5 % of Student's t with PAIRS - 1 degrees of freedom."""
+STUDENT_T = 2.131
+"""97.5 % of Student's t with PROCESSES - 1 degrees of freedom."""
+LEDGER = "BENCHMARK_LEDGER"
+GO_OVER = "/__go_over_to__/"
+
+
+def switched() -> App:
+    """The app both ways: a request for GO_OVER + `bare` or `wrapped` says which from then on. For gunicorn."""
+    bare = create_app()
+    ways: dict[str, App] = {"bare": bare, "wrapped": Witness(bare, Ledger(Path(os.environ[LEDGER])))}
+    way: App = bare
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        nonlocal way
+        if environ["PATH_INFO"].startswith(GO_OVER):
+            way = ways[environ["PATH_INFO"].removeprefix(GO_OVER)]
+            start_response("204 No Content", [])
+            return []
+        return way(environ, start_response)
+
+    return app
 
 
 @dataclass(frozen=True)
 class Measured:
     requests_per_s: float
     cpu_us_per_request: float
+
+
+@dataclass(frozen=True)
+class Block:
+    bare: Measured
+    wrapped: Measured
 
 
 def client(port: int, target: str, deadline: float, counts: list[int]) -> None:
@@ -91,66 +121,68 @@ def cpu_s(service: Service) -> float:
     return total
 
 
-def ratio(pairs: list[tuple[float, float]]) -> dict[str, float]:
-    """Geometric mean of second/first with its 95 % interval over rounds."""
-    logs = [math.log(second / first) for first, second in pairs]
+def measure_process(directory: Path) -> list[Block]:
+    """The blocks of one fresh process."""
+    placement = place(available_cores())
+    spec = OriginSpec(app="benchmarks.origin_overhead:switched()", threads=CLIENTS)
+    env = {key: value for key, value in process.environment(spec, None, directory).items() if key != "EDGEBENCH_LEDGER"}
+    env[LEDGER] = str(directory / "ledger")
+    with Guardian() as guardian, ExitStack() as stop:
+        port = free_port()
+        argv = process.argv(spec, port)
+        service = Service("origin", "origin", argv, env, directory / "origin.log", placement.system, guardian)
+        service.children = 1
+        service.start()
+        stop.callback(service.stop)
+        await_ready(service, port, "/healthz", 30)
+        with on_cores(placement.generator):
+            return [measure_block(service, port) for _ in range(BLOCKS + 1)][1:]
+
+
+def measure_block(service: Service, port: int) -> Block:
+    measured = []
+    for way in ("bare", "wrapped", "wrapped", "bare"):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{GO_OVER}{way}") as answer:
+            answer.read()
+        measured.append(measure(service, port))
+    first, second, third, fourth = measured
+    return Block(both(first, fourth), both(second, third))
+
+
+def both(one: Measured, other: Measured) -> Measured:
+    return Measured(
+        (one.requests_per_s + other.requests_per_s) / 2, (one.cpu_us_per_request + other.cpu_us_per_request) / 2
+    )
+
+
+def estimate(processes: list[list[Block]], figure: Callable[[Measured], float]) -> dict[str, float]:
+    """Wrapped to bare: the median block of each process; their geometric mean with its 95 % interval."""
+    logs = [
+        statistics.median(math.log(figure(block.wrapped) / figure(block.bare)) for block in blocks)
+        for blocks in processes
+    ]
     mean = statistics.fmean(logs)
     half = STUDENT_T * statistics.stdev(logs) / math.sqrt(len(logs))
     return {"ratio": math.exp(mean), "low": math.exp(mean - half), "high": math.exp(mean + half)}
 
 
-def measure_pair(directory: Path) -> tuple[Measured, Measured]:
-    """One fresh process bare, one wrapped: the median of each one's rounds."""
-    placement = place(available_cores())
-    spec = OriginSpec(threads=CLIENTS)
-    with Guardian() as guardian, ExitStack() as stop:
-        services: dict[str, tuple[Service, int]] = {}
-        for name in random.sample(("bare", "wrapped"), 2):
-            env: Mapping[str, str] = process.environment(spec, None, directory / name)
-            if name == "bare":
-                env = {key: value for key, value in env.items() if key != "EDGEBENCH_LEDGER"}
-            port = free_port()
-            log = directory / f"{name}.log"
-            service = Service(name, "origin", process.argv(spec, port), env, log, placement.system, guardian)
-            service.children = 1
-            service.start()
-            stop.callback(service.stop)
-            services[name] = (service, port)
-        for service, port in services.values():
-            await_ready(service, port, "/healthz", 30)
-        rounds: dict[str, list[Measured]] = {"bare": [], "wrapped": []}
-        with on_cores(placement.generator):
-            for number in range(ROUNDS + 1):
-                for name in ("bare", "wrapped") if number % 2 else ("wrapped", "bare"):
-                    measured = measure(*services[name])
-                    if number:
-                        rounds[name].append(measured)
-    return middle(rounds["bare"]), middle(rounds["wrapped"])
-
-
-def middle(rounds: list[Measured]) -> Measured:
-    return Measured(
-        statistics.median(each.requests_per_s for each in rounds),
-        statistics.median(each.cpu_us_per_request for each in rounds),
-    )
-
-
 def run(directory: Path) -> dict[str, object]:
-    pairs = []
-    for number in range(PAIRS):
-        pairs.append(measure_pair(directory / str(number)))
+    processes = []
+    for number in range(PROCESSES):
+        processes.append(measure_process(directory / str(number)))
         print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    bare, wrapped = (middle([pair[at] for pair in pairs]) for at in (0, 1))
+    blocks = [block for blocks in processes for block in blocks]
     return {
-        "pairs": PAIRS,
+        "processes": PROCESSES,
+        "blocks_per_process": BLOCKS,
         "cores": os.cpu_count(),
-        "bare_requests_per_s": round(bare.requests_per_s, 1),
-        "wrapped_requests_per_s": round(wrapped.requests_per_s, 1),
-        "bare_cpu_us_per_request": round(bare.cpu_us_per_request, 1),
-        "wrapped_cpu_us_per_request": round(wrapped.cpu_us_per_request, 1),
-        "throughput_wrapped_to_bare": ratio([(a.requests_per_s, b.requests_per_s) for a, b in pairs]),
-        "cpu_wrapped_to_bare": ratio([(a.cpu_us_per_request, b.cpu_us_per_request) for a, b in pairs]),
+        "bare_requests_per_s": round(statistics.median(block.bare.requests_per_s for block in blocks), 1),
+        "wrapped_requests_per_s": round(statistics.median(block.wrapped.requests_per_s for block in blocks), 1),
+        "bare_cpu_us_per_request": round(statistics.median(block.bare.cpu_us_per_request for block in blocks), 1),
+        "wrapped_cpu_us_per_request": round(statistics.median(block.wrapped.cpu_us_per_request for block in blocks), 1),
+        "throughput_wrapped_to_bare": estimate(processes, lambda measured: measured.requests_per_s),
+        "cpu_wrapped_to_bare": estimate(processes, lambda measured: measured.cpu_us_per_request),
     }
 
 

@@ -1,21 +1,24 @@
-"""The origin's ledger as it is written: one record per response, one file per worker process.
+"""The origin's ledger as it is written: one record per response, in files of each worker process's own.
 
-A record is a length and a marshalled tuple in the order of FIELDS: one call of C, because whatever it costs is the
-app's time. It is in the kernel's hands before the last byte of a response is handed over, so whoever holds a complete
-answer finds it in the ledger, even when the worker was killed just after. The file is mapped into memory: a system call
-per response would let go of the interpreter's lock each time, for the app's other threads to take. What is mapped and
-not written yet is NUL bytes: a record of length 0, the end.
+A record is a marshalled tuple in the order of FIELDS. It is in the kernel's hands before the last byte of a response is
+handed over, so whoever holds a complete answer finds it in the ledger, even when the worker was killed just after.
+Whatever a record costs is the app's time, so it costs two calls of C. Files are mapped into memory: a system call per
+response would let go of the interpreter's lock each time, for the app's other threads to take. A write to the mapping
+cannot be interrupted by another thread, so it needs no lock; a record that does not fit goes into the next file. What
+is mapped and not written yet is NUL bytes, which begin no record: the end.
 """
 
 from __future__ import annotations
 
+import io
 import itertools
 import marshal
 import mmap
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 Record = tuple[int, int, int, str, str, str, int, bool, bool, str, str, str, str, bool]
 FIELDS = (
@@ -36,69 +39,90 @@ FIELDS = (
 )
 WORKER_SHIFT = 40
 """seq = worker << WORKER_SHIFT | count: unique in the trial without anything shared between workers."""
-CHUNK_BYTES = 1 << 20
-"""By how much a file grows at a time."""
-_LENGTH_BYTES = 4
+FILE_BYTES = 1 << 20
+_MARSHAL_VERSION = 2
+"""Later versions look every object up among those already written, which costs more than it saves."""
 
 
 class Ledger:
-    """Hands out sequence numbers and appends rows. Safe for threads, and for processes forked after it was made."""
+    """Hands out sequence numbers and appends rows. Safe for threads, and for processes forked after it was made.
+
+    next_seq(): the number of the next response. OSError where no file can be made.
+    """
+
+    next_seq: Callable[[], int]
+    _write: Callable[[bytes], object]
+    _worker: int
+    _number: int
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._lock = threading.Lock()
-        self._is_open = False
-        self._count = itertools.count(1)
-        self._file = -1
-        self._map: mmap.mmap | None = None
-        self._size = self._end = 0
+        self._forget()
         os.register_at_fork(after_in_child=self._forget)
 
-    def next_seq(self) -> int:
-        if not self._is_open:
-            self._open()
-        return next(self._count)
-
-    def append(self, record: Record) -> None:
+    def append(self, record: Record, dumps: Callable[[Any, int], bytes] = marshal.dumps) -> None:
         """OSError where the disk is full: the response fails rather than go unwitnessed."""
-        data = marshal.dumps(record)
-        data = len(data).to_bytes(_LENGTH_BYTES, "little") + data
-        with self._lock:
-            start = self._end
-            self._end = end = start + len(data)
-            if end > self._size:
-                self._grow()
-            self._map[start:end] = data  # type: ignore[index]
+        data = dumps(record, _MARSHAL_VERSION)
+        try:
+            self._write(data)
+        except ValueError:  # no room left in this file
+            self._write_in_next_file(data)
 
-    def _grow(self) -> None:
-        size = (self._end // CHUNK_BYTES + 1) * CHUNK_BYTES
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(self._file, 0, size)  # a mapped page the disk has no room for would kill the worker
-        else:
-            os.ftruncate(self._file, size)
-        self._map, self._size = mmap.mmap(self._file, size), size
-
-    def _open(self) -> None:
-        """Claim the first free worker number. A worker that replaces a killed one gets a new number and a new file."""
+    def _write_in_next_file(self, data: bytes) -> None:
         with self._lock:
-            if self._is_open:
-                return
-            self._directory.mkdir(parents=True, exist_ok=True)
-            for worker in itertools.count():
-                path = self._directory / f"ledger-{worker}.bin"
-                try:
-                    self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-                except FileExistsError:
-                    continue
-                self._map, self._size, self._end = None, 0, 0
-                self._count = itertools.count((worker << WORKER_SHIFT) + 1)
-                self._is_open = True
-                return
+            try:
+                self._write(data)  # another thread has been here
+            except ValueError:
+                self._number += 1
+                # Another thread may still put a smaller record into the file that was too full for this one.
+                self._write = self._open_file(os.O_CREAT | os.O_TRUNC, max(FILE_BYTES, len(data)))
+                self._write(data)
+
+    def _first_seq(self) -> int:
+        """Claim the first free worker number. A worker that replaces a killed one gets a new number and new files."""
+        with self._lock:
+            if self._worker < 0:
+                self._directory.mkdir(parents=True, exist_ok=True)
+                for worker in itertools.count():
+                    self._worker = worker
+                    try:
+                        self._write = self._open_file(os.O_CREAT | os.O_EXCL, FILE_BYTES)
+                        break
+                    except FileExistsError:
+                        continue
+                    except OSError:
+                        self._worker = -1
+                        raise
+                self.next_seq = itertools.count((self._worker << WORKER_SHIFT) + 1).__next__
+        return self.next_seq()
+
+    def _open_file(self, flags: int, size: int) -> Callable[[bytes], object]:
+        """The write of a new file of this worker's, mapped: ValueError where there is no room for all of the data."""
+        file = os.open(self._directory / f"ledger-{self._worker}-{self._number}.bin", os.O_RDWR | flags, 0o644)
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file, 0, size)  # a mapped page the disk has no room for would kill the worker
+            else:
+                os.ftruncate(file, size)
+            return mmap.mmap(file, size).write
+        finally:
+            os.close(file)
 
     def _forget(self) -> None:
-        """In a forked child: the parent's file is the parent's."""
+        """In a forked child: the parent's files are the parent's."""
         self._lock = threading.Lock()
-        self._is_open = False
+        self._worker, self._number = -1, 0
+        self.next_seq = self._first_seq
+        self._write = _no_room
+
+
+def _no_room(data: bytes) -> object:
+    raise ValueError
+
+
+def files(directory: Path) -> list[Path]:
+    """All files of a ledger, those of one worker in the order they were written."""
+    return sorted(directory.glob("ledger-*.bin"), key=lambda path: [int(part) for part in path.stem.split("-")[1:]])
 
 
 def records(path: Path) -> Iterator[Record]:
@@ -106,12 +130,12 @@ def records(path: Path) -> Iterator[Record]:
 
     A torn record is left out: nobody can have had the whole of that answer.
     """
-    data = path.read_bytes()
-    at = 0
-    while length := int.from_bytes(data[at : at + _LENGTH_BYTES], "little"):
-        at += _LENGTH_BYTES
+    data = io.BytesIO(path.read_bytes())
+    while True:
         try:
-            yield marshal.loads(data[at : at + length])
+            record = marshal.load(data)
         except (EOFError, ValueError, TypeError):
             return
-        at += length
+        if len(record) < len(FIELDS):  # torn in its length
+            return
+        yield record

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from edgebench.origin.freshness import shared_ttl_s
-from edgebench.origin.ledger import FIELDS, WORKER_SHIFT, records
+from edgebench.origin.ledger import FIELDS, WORKER_SHIFT, files, records
 from edgebench.store import LEDGER
 
 _BODILESS = (204, 304)
@@ -22,7 +22,7 @@ def read(directory: Path, start_monotonic_ns: int) -> pa.Table:
 
 
 def _rows(directory: Path, start_monotonic_ns: int) -> Iterator[dict[str, Any]]:
-    for path in sorted(directory.glob("ledger-*.bin")):
+    for path in files(directory):
         for record in records(path):
             row: dict[str, Any] = dict(zip(FIELDS, record, strict=True))
             row["key"] = key = _key(row["target"])
@@ -50,4 +50,4 @@ def _ttl_s(row: dict[str, Any]) -> int | None:
 
 def last_written(directory: Path) -> tuple[int, ...]:
     """Something that changes while rows are being written: within a page of them (some 30 rows), that is."""
-    return tuple(file.stat().st_mtime_ns for file in sorted(directory.glob("ledger-*.bin")))
+    return tuple(file.stat().st_mtime_ns for file in files(directory))

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import monotonic_ns
 from typing import Any
 
 from edgebench.origin.freshness import with_ttl
-from edgebench.origin.ledger import Ledger
+from edgebench.origin.ledger import Ledger, Record
 
 Environ = dict[str, Any]
 App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -50,16 +50,17 @@ def request_target(environ: Environ) -> str:
     return target
 
 
-_SMALL_BYTES = 65_536
-"""A body up to this long goes to the kernel in one piece: it is not watched on its way."""
+_SMALL_DIGITS = 5
+"""A body of so many bytes, in decimal digits, goes to the kernel in one piece: it is not watched on its way."""
 _WRITTEN = ("Content-Length", "ETag", "Cache-Control", "Vary")
 _AS_WRITTEN = {name.lower(): name for name in _WRITTEN}
 _NOTHING: dict[str, str] = {}
+_BODILESS = ("204", "304")
 
 
-def _canonical(headers: list[tuple[str, str]]) -> dict[str, str]:
+def _canonical(fields: dict[str, str]) -> dict[str, str]:
     """The headers by name, those we read in the spelling we know: names have no case."""
-    return {_AS_WRITTEN.get(name.lower(), name): value for name, value in headers}
+    return {_AS_WRITTEN.get(name.lower(), name): value for name, value in fields.items()}
 
 
 class Witness:
@@ -69,7 +70,7 @@ class Witness:
     cannot be told its TTL.
 
     Every microsecond here is the app's, and it has some hundred of them for a request. So the common way, a small body
-    of known length, is short, and what can be worked out from a record later (rows.py) is left for later.
+    of known length, is short and flat, and what can be worked out from a record later (rows.py) is left for later.
     """
 
     def __init__(self, app: App, ledger: Ledger, rewrite_ttl_s: int | None = None) -> None:
@@ -81,109 +82,134 @@ class Witness:
         if environ["PATH_INFO"].startswith(PROBE_PATH):
             start_response("204 No Content", [("Cache-Control", "no-store")])
             return []
-        entry = _Entry(self._ledger, environ, start_response, self._rewrite_ttl_s)
+        start_ns = monotonic_ns()
+        seq = self._ledger.next_seq()
+        status, fields = "", _NOTHING
+
+        def stamped(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            nonlocal status, fields
+            status, fields = line, dict(headers)
+            headers.append((STAMP, f"seq={seq};t={monotonic_ns()}"))
+            if exc_info is not None:
+                return start_response(line, headers, exc_info)
+            return start_response(line, headers)
+
+        start = stamped if self._rewrite_ttl_s is None else _rewriting(stamped, self._rewrite_ttl_s)
         try:
-            body = self._app(environ, entry.start_response)
+            body = self._app(environ, start)
         except BaseException:
-            entry.status = "500"  # what the server will answer in the app's stead
-            entry.write(0, False)
+            # What the server will answer in the app's stead.
+            self._ledger.append(_record(seq, start_ns, environ, "500", fields, 0, False))
             raise
-        length = entry.length
-        if 0 <= length <= _SMALL_BYTES or type(body) is environ.get("wsgi.file_wrapper"):
-            # A file is handed through as it is, whatever its length, or the server could not use sendfile.
-            entry.write(max(length, 0), True)
-            return body
-        return _Body(body, entry)
-
-
-class _Entry:
-    """One response on its way: what the ledger will say of it."""
-
-    __slots__ = ("_environ", "_fields", "_ledger", "_rewrite_ttl_s", "_start_ns", "_start_response", "seq", "status")
-
-    def __init__(
-        self, ledger: Ledger, environ: Environ, start_response: Callable[..., Any], rewrite_ttl_s: int | None
-    ) -> None:
-        self._start_ns = monotonic_ns()
-        self._ledger = ledger
-        self._environ = environ
-        self._start_response = start_response
-        self._rewrite_ttl_s = rewrite_ttl_s
-        self.seq = ledger.next_seq()
-        self.status = ""
-        self._fields = _NOTHING
-
-    @property
-    def length(self) -> int:
-        """Bytes of body to expect; -1: not known before the end."""
-        if self.status[:3] in ("204", "304"):
-            return 0
-        length = self._fields.get("Content-Length")
-        return int(length) if length is not None else -1
-
-    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        self.status = status
-        if self._rewrite_ttl_s is not None:
-            headers[:] = [
-                (name, with_ttl(value, self._rewrite_ttl_s) if name.lower() == "cache-control" else value)
-                for name, value in headers
-            ]
-        fields = dict(headers)
-        self._fields = fields if "Content-Length" in fields else _canonical(headers)
-        headers.append((STAMP, f"seq={self.seq};t={monotonic_ns()}"))
-        if exc_info is not None:
-            return self._start_response(status, headers, exc_info)
-        return self._start_response(status, headers)
-
-    def write(self, sent: int, complete: bool) -> None:
-        """Put the record into the ledger."""
-        environ, field = self._environ, self._fields.get
-        authorized = "HTTP_AUTHORIZATION" in environ
-        self._ledger.append(
-            (
-                self.seq, self._start_ns, monotonic_ns(), environ["REQUEST_METHOD"],
-                environ.get("RAW_URI") or request_target(environ), self.status, sent,
+        field = fields.get
+        length = field("Content-Length", "")
+        if 0 < len(length) <= _SMALL_DIGITS and status[:3] not in _BODILESS:
+            # The common way. What _record does, once more: each function called costs the app a microsecond.
+            authorized = "HTTP_AUTHORIZATION" in environ
+            self._ledger.append((
+                seq, start_ns, monotonic_ns(), environ["REQUEST_METHOD"],
+                environ.get("RAW_URI") or request_target(environ), status, int(length),
                 "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ, authorized,
                 principal(environ) if authorized or "HTTP_COOKIE" in environ else "",
-                field("ETag", ""), field("Cache-Control", ""), field("Vary", ""), complete,
-            )
-        )  # fmt: skip
+                field("ETag", ""), field("Cache-Control", ""), field("Vary", ""), True,
+            ))  # fmt: skip
+            return body
+        # An app may start its response only when the body is asked for: what it says of it is looked up late.
+        watched = _Body(body, self._ledger, partial(_record, seq, start_ns, environ), lambda: (status, fields))
+        return watched.unless_it_is_over(environ)
+
+
+def _rewriting(start_response: Callable[..., Any], ttl_s: int) -> Callable[..., Any]:
+    def rewritten(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        headers[:] = [
+            (name, with_ttl(value, ttl_s) if name.lower() == "cache-control" else value) for name, value in headers
+        ]
+        return start_response(status, headers, exc_info)
+
+    return rewritten
+
+
+def _length(status: str, fields: dict[str, str]) -> int:
+    """Bytes of body to expect; -1: not known before the end."""
+    length = fields.get("Content-Length")
+    if length is None:
+        length = _canonical(fields).get("Content-Length", "-1")
+    return 0 if status[:3] in _BODILESS else int(length)
+
+
+def _record(
+    seq: int, start_ns: int, environ: Environ, status: str, fields: dict[str, str], sent: int, complete: bool
+) -> Record:
+    if "Content-Length" not in fields:  # the spelling of an app that writes its headers in another case
+        fields = _canonical(fields)
+    field = fields.get
+    authorized = "HTTP_AUTHORIZATION" in environ
+    return (
+        seq, start_ns, monotonic_ns(), environ["REQUEST_METHOD"], environ.get("RAW_URI") or request_target(environ),
+        status, sent, "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ, authorized,
+        principal(environ) if authorized or "HTTP_COOKIE" in environ else "",
+        field("ETag", ""), field("Cache-Control", ""), field("Vary", ""), complete,
+    )  # fmt: skip
 
 
 class _Body:
-    """A body that is long, or of unknown length; its record is written just before its last piece is handed over."""
+    """A body that is long, or of unknown length; its record is written just before its last piece is handed over.
 
-    __slots__ = ("_entry", "_next", "_sent", "_source", "_written")
+    record(status, fields, sent, complete): what goes into the ledger. said(): status and fields, once there are any.
+    """
 
-    def __init__(self, source: Iterable[bytes], entry: _Entry) -> None:
-        self._source = source
-        self._next = iter(source).__next__
-        self._entry = entry
+    __slots__ = ("_expected", "_ledger", "_next", "_record", "_said", "_sent", "_source", "_written")
+
+    def __init__(
+        self,
+        source: Iterable[bytes],
+        ledger: Ledger,
+        record: Callable[[str, dict[str, str], int, bool], Record],
+        said: Callable[[], tuple[str, dict[str, str]]],
+    ) -> None:
+        self._source, self._ledger, self._record, self._said = source, ledger, record, said
+        self._next: Callable[[], bytes] | None = None
+        self._expected = -1
         self._sent = 0
         self._written = False
+
+    def unless_it_is_over(self, environ: Environ) -> Iterable[bytes]:
+        """The app's own body, its record written, where there is nothing to watch."""
+        expected = _length(*self._said())
+        if expected == 0 or type(self._source) is environ.get("wsgi.file_wrapper"):
+            # A file is handed through as it is, whatever its length, or the server could not use sendfile.
+            self._sent = max(expected, 0)
+            self._end(True)
+            return self._source
+        return self
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
         try:
-            chunk = self._next()
+            if self._next is None:
+                self._next = iter(self._source).__next__
+                chunk = self._next()
+                self._expected = _length(*self._said())
+            else:
+                chunk = self._next()
         except StopIteration:
-            self._write(True)
+            self._end(True)
             raise
         self._sent += len(chunk)
-        if 0 <= self._entry.length <= self._sent:
-            self._write(True)
+        if 0 <= self._expected <= self._sent:
+            self._end(True)
         return chunk
 
     def close(self) -> None:
         # A body that was not read to its end was given up.
-        self._write(False)
+        self._end(False)
         close = getattr(self._source, "close", None)
         if close is not None:
             close()
 
-    def _write(self, complete: bool) -> None:
+    def _end(self, complete: bool) -> None:
         if not self._written:
             self._written = True
-            self._entry.write(self._sent, complete)
+            self._ledger.append(self._record(*self._said(), self._sent, complete))

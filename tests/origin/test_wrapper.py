@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from wsgiref.util import FileWrapper
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebench.origin import rows
-from edgebench.origin.ledger import CHUNK_BYTES, WORKER_SHIFT, Ledger, Record, records
+from edgebench.origin.ledger import FILE_BYTES, WORKER_SHIFT, Ledger, Record, files, records
 from edgebench.origin.wrapper import App, Witness, principal, request_target
 
 Environ = dict[str, Any]
@@ -225,11 +226,17 @@ def test_what_is_appended_is_read_back_up_to_where_it_was_torn(entries: list[tup
             seq = ledger.next_seq()
             written.append((seq, 2, 3, "GET", target, "200 OK", sent, False, True, "", version, "", "", True))
             ledger.append(written[-1])
-        path = Path(folder) / "ledger-0.bin"
-        assert not entries or list(records(path)) == written
-        if entries:
-            path.write_bytes(path.read_bytes().rstrip(b"\0")[:-torn] if torn else path.read_bytes())
-            assert list(records(path)) == written[: len(list(records(path)))]
+        if not entries:
+            return
+        [path] = files(Path(folder))
+        assert list(records(path)) == written
+        whole = path.read_bytes()
+        end = len(whole.rstrip(b"\0"))
+        for left in (whole[: end - torn], whole[: end - torn] + bytes(torn)):  # cut off; never reached the mapping
+            path.write_bytes(left)
+            survived = list(records(path))
+            assert survived == written[: len(survived)]
+            assert len(survived) == len(written) or torn > 0
 
 
 def test_a_forked_process_writes_a_file_of_its_own(tmp_path: Path) -> None:
@@ -250,8 +257,31 @@ def test_a_ledger_outgrows_its_first_piece(tmp_path: Path) -> None:
     for _ in range(200):
         client.call(environ(target=target))
     table = rows.read(tmp_path, 0)
-    assert table.num_rows == 200 and (tmp_path / "ledger-0.bin").stat().st_size > CHUNK_BYTES
+    assert table.num_rows == 200 and len(files(tmp_path)) > 1
     assert set(table.column("key").to_pylist()) == {target}
+
+
+def test_a_record_longer_than_a_file_gets_a_file_of_its_own(tmp_path: Path) -> None:
+    client = Client(tmp_path, answer([b"x"]))
+    for target in ("/a", "/" + "b" * FILE_BYTES, "/c"):
+        client.call(environ(target=target))
+    assert [len(key) for key in rows.read(tmp_path, 0).column("key").to_pylist()] == [2, FILE_BYTES + 1, 2]
+
+
+def test_threads_that_outgrow_a_file_together_lose_nothing(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    target = "/" + "long" * 1000
+
+    def fill() -> None:
+        for _ in range(500):
+            seq = ledger.next_seq()
+            ledger.append((seq, 2, 3, "GET", target, "200 OK", 1, False, False, "", "", "", "", True))
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(fill) for _ in range(8)]:
+            done.result()
+    found = [record[0] for path in files(tmp_path) for record in records(path)]
+    assert sorted(found) == list(range(1, 4001))
 
 
 def test_no_ledger_at_all_is_an_empty_table(tmp_path: Path) -> None:
