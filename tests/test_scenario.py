@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebench.model import Arrivals, Cell, Load, LoadModel, OriginSpec, Scenario, TierSpec
+from edgebench.model import Arrivals, Bursts, Cell, Load, LoadModel, OriginSpec, Scenario, TierSpec
 from edgebench.scenario import (
     TRIAL_OVERHEAD_S,
     ScenarioError,
@@ -110,6 +110,40 @@ def test_a_closed_load_needs_no_rate(minimal: Path) -> None:
     assert load(minimal, ["load.model=closed", "load.rate_rps=0"], kinds=KINDS).load.rate_rps == 0
 
 
+def test_bursts_and_replays(minimal: Path, tmp_path: Path) -> None:
+    bursts = load(minimal, ["load.arrivals=bursty", "load.burst_factor=10", "load.burst_s=2"], kinds=KINDS).load
+    assert bursts.bursts == Bursts(10, 0.1, 2)
+    assert bursts.bursts.rates_rps(300) == (3000, 0)
+    # Three times a third is more than 1 by rounding only.
+    load(minimal, ["load.arrivals=bursty", "load.burst_factor=3", "load.burst_share=0.33333333333333337"], kinds=KINDS)
+    (tmp_path / "scenarios/day.csv").touch()
+    (tmp_path / "here.csv").touch()
+    for name, found in (("day.csv", "scenarios/day.csv"), ("here.csv", "here.csv")):
+        replay = load(minimal, ["load.arrivals=replay", f"load.replay={name}", "load.rate_rps=0"], kinds=KINDS).load
+        assert (replay.replay, replay.replay_speed) == (found, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        (Load(), "open, poisson, 300 requests/s"),
+        (Load(arrivals=Arrivals.CONSTANT, rate_rps=1_234_567.5), "open, constant, 1,234,567.5 requests/s"),
+        (
+            Load(arrivals=Arrivals.BURSTY, rate_rps=1000, burst_s=0.5),
+            "open, bursty, 1,000 requests/s (5,000 in bursts of 0.5 s, 10 % of the time; else 556)",
+        ),
+        (Load(arrivals=Arrivals.REPLAY, replay="logs/day.csv"), "open, replay of day.csv"),
+        (
+            Load(arrivals=Arrivals.REPLAY, replay="day.csv", replay_speed=2.5),
+            "open, replay of day.csv, 2.5 times as fast as recorded",
+        ),
+        (Load(model=LoadModel.CLOSED, arrivals=Arrivals.BURSTY), "closed, 32 users"),
+    ],
+)
+def test_a_load_says_what_it_is(asked: Load, text: str) -> None:
+    assert asked.text == text
+
+
 def test_the_locustfile_is_found_from_elsewhere(minimal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = minimal.resolve()
     monkeypatch.chdir("/")
@@ -121,6 +155,13 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(minimal: Path) -> None
     expected = load(minimal, kinds=KINDS)
     minimal.write_bytes(b"\xef\xbb\xbf" + MINIMAL.replace("\n", "\r\n").encode())
     assert load(minimal, kinds=KINDS) == expected
+
+
+def _fitting(load: Load) -> Load:
+    """With what its arrivals need: a file to replay, bursts of a request and more."""
+    if load.arrivals is Arrivals.REPLAY:
+        return dataclasses.replace(load, model=LoadModel.OPEN, replay="locustfiles/api.py")
+    return load if load.rate_rps * load.burst_s >= 1 else dataclasses.replace(load, rate_rps=1000.0, burst_s=1.0)
 
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0{"), max_size=20)
@@ -140,7 +181,11 @@ _SCENARIOS = st.builds(
         keys=st.integers(1, 10_000_000),
         zipf_s=st.floats(0, 5),
         private_share=st.floats(0, 1),
-    ),
+        burst_factor=st.floats(1, 2),
+        burst_share=st.floats(0.001, 0.5),
+        burst_s=st.floats(0.001, 3600),
+        replay_speed=st.floats(0.001, 1000),
+    ).map(_fitting),
     tiers=st.just((TierSpec("direct", "direct"), TierSpec("edge", "nginx", optional=True))),
     ttl_s=st.lists(st.integers(0, 31_536_000), min_size=1, max_size=6, unique=True).map(tuple),
     origin=st.builds(

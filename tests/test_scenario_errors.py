@@ -75,6 +75,14 @@ KIND = "expected one of direct, nginx, varnish"
 FILE = "expected a file that exists"
 APP = "expected a WSGI app as module:variable or module:factory()"
 NAME = "a name of the letters a-z, digits, _ and -, at most 64 long"
+FACTOR = "expected a number from 1 to 1000"
+SHARE = "expected a number from 0.001 to 0.999"
+BURST = "expected a number of seconds from 0.001 to 3600"
+MOST = "expected at most 1 / burst_share = 10, got 11: bursts alone would exceed the mean"
+HOLD = "expected bursts of at least 1 request on average, got 0.5; raise it, rate_rps or burst_factor"
+NAMED = "expected replay, as load.replay names a file, got poisson"
+OPEN = "expected open, as a closed load has no arrivals to replay, got closed"
+REPLAY = "expected the path of a file with recorded times, such as traffic.csv"
 CHANGES = [
     # unknown keys
     ("rate_rps", "rate_rsp", "8: load.rate_rsp: unknown key; did you mean rate_rps?"),
@@ -101,7 +109,19 @@ CHANGES = [
     ("measure_s = 5", "zipf_s = 6", "9: load.zipf_s: expected a number from 0 to 5, got 6"),
     ("measure_s = 5", "private_share = 3", "9: load.private_share: expected a number from 0 to 1, got 3"),
     ("measure_s = 5", 'model = "opne"', "9: load.model: expected one of open, closed, got 'opne'; did you mean open?"),
-    ("measure_s = 5", "arrivals = 1", "9: load.arrivals: expected one of poisson, constant, got 1"),
+    ("measure_s = 5", "arrivals = 1", "9: load.arrivals: expected one of poisson, constant, bursty, replay, got 1"),
+    # bursts and replay: the default burst_share is 0.1, and a burst lasts a second
+    ("= 100", '= 100\narrivals = "bursty"\nburst_factor = 0.5', f"10: load.burst_factor: {FACTOR}, got 0.5"),
+    ("= 100", '= 100\narrivals = "bursty"\nburst_share = 1', f"10: load.burst_share: {SHARE}, got 1"),
+    ("= 100", '= 100\narrivals = "bursty"\nburst_s = 0', f"10: load.burst_s: {BURST}, got 0"),
+    ("= 100", '= 100\narrivals = "bursty"\nburst_factor = 11', f"10: load.burst_factor: {MOST}"),
+    ("= 100", '= 100\narrivals = "bursty"\nburst_s = 0.001', f"10: load.burst_s: {HOLD}"),
+    ("= 100", '= 100\narrivals = "replay"', f"7: load.replay: missing; {REPLAY}"),
+    ("= 100", '= 100\nreplay = "no.csv"\narrivals = "replay"', f"9: load.replay: {FILE}, got 'no.csv'"),
+    ("= 100", '= 100\nreplay = 1\narrivals = "replay"', f"9: load.replay: {REPLAY}, got 1"),
+    ("= 100", '= 100\nreplay = "locustfiles/api.py"', f"7: load.arrivals: {NAMED}"),
+    ("= 100", '= 100\nreplay_speed = 0', "9: load.replay_speed: expected a number from 0.001 to 1000, got 0"),
+    ("= 100", '= 1\nmodel = "closed"\narrivals = "replay"', f"9: load.model: {OPEN}"),
     ("repeats = 2", "repeats = 0", f"4: repeats: {REPEATS}, got 0"),
     ("repeats = 2", "repeats = 1979-05-27", f"4: repeats: {REPEATS}, got 1979-05-27"),
     ('name = "demo"', 'name = "a/b"', f"1: name: expected {NAME}, got 'a/b'"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
+from edgebench.analysis.ceiling import AT_CEILING, ceiling_share
 from edgebench.analysis.ledger_names import UNEXPLAINED
 from edgebench.analysis.metrics import measuring
 from edgebench.analysis.results import TrialResult
@@ -40,19 +42,25 @@ def _lateness(trial: TrialResult) -> Iterator[Doubt]:
         "give the generator a core of its own."
     )
     yield Doubt(ReasonCode.SEND_LAG, cell, late, text)
-    ceiling, offered = trial.record.load.get("ceiling_rps"), trial.metrics.get("offered_rps")
+    share = ceiling_share(trial.metrics)
     if late > MOSTLY_LATE:
         text = (
             f"{percent(late)} of the requests were sent late by the generator itself: it could not keep the schedule, "
             "and the load was another than the one asked for. Lower rate_rps."
         )
-        yield Doubt(ReasonCode.GENERATOR_SATURATED, cell, 1.0, text)
-    elif ceiling and offered:
+        yield Doubt(ReasonCode.GENERATOR_SATURATED, cell, math.inf, text)
+    elif share is not None:
+        ceiling_rps = trial.metrics["ceiling_rps"] or 0.0
         text = (
-            f"{digits(offered)} requests/s are {percent(offered / ceiling)} of what the generator can send at all "
-            f"({_limit(ReasonCode.GENERATOR_SATURATED)}). Lower rate_rps."
+            f"{digits(share * ceiling_rps)} requests/s are {percent(share)} of the {digits(ceiling_rps)} that the "
+            f"generator got from a null server ({_limit(ReasonCode.GENERATOR_SATURATED)}): what was measured may be "
+            f"the generator. {_at_the_ceiling(share)}Lower rate_rps, or the number of users of a closed load."
         )
-        yield Doubt(ReasonCode.GENERATOR_SATURATED, cell, offered / ceiling, text)
+        yield Doubt(ReasonCode.GENERATOR_SATURATED, cell, share, text)
+
+
+def _at_the_ceiling(share: float) -> str:
+    return "Throughput is at least what is printed (≥). " if share >= AT_CEILING else ""
 
 
 def _rate(trial: TrialResult) -> Iterator[Doubt]:

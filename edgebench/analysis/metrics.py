@@ -10,12 +10,12 @@ from edgebench.analysis.percentiles import percentile, percentiles_ms
 from edgebench.analysis.proof import Proof
 from edgebench.analysis.tables import NS_PER_S, Bools, nanoseconds
 from edgebench.analysis.timeline import FROM_STORE
-from edgebench.model import Claim, Outcome, Phase, TrialRecord
+from edgebench.model import ClaimedOutcome, Outcome, Phase, TrialRecord
 
 Metrics = dict[str, float | None]
 
-CLAIMS_A_HIT = (Claim.HIT.value, Claim.STALE.value)
-_SAYS_NOTHING = (Claim.NONE.value, Claim.UNKNOWN.value)
+CLAIMS_A_HIT = (ClaimedOutcome.HIT.value, ClaimedOutcome.STALE.value)
+_SAYS_NOTHING = (ClaimedOutcome.NONE.value, ClaimedOutcome.UNKNOWN.value)
 _ASKED = (Outcome.ORIGIN.value, Outcome.REVALIDATED.value)
 
 

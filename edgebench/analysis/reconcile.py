@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 
 from edgebench.analysis.tables import Bools, Ints, nanoseconds, shared_codes
-from edgebench.model import Claim, Outcome
+from edgebench.model import ClaimedOutcome, Outcome
 
 AGREES: Mapping[str, frozenset[str]] = {
     # Answered from store. Who waited for another's fetch never went to the origin, and most caches call it a hit.
-    Claim.HIT: frozenset({Outcome.HIT, Outcome.COLLAPSED}),
+    ClaimedOutcome.HIT: frozenset({Outcome.HIT, Outcome.COLLAPSED}),
     # The proof allows the whole second that HTTP's clocks have; a cache may call stale what lies within it.
-    Claim.STALE: frozenset({Outcome.STALE, Outcome.HIT}),
+    ClaimedOutcome.STALE: frozenset({Outcome.STALE, Outcome.HIT}),
     # Waited for a 304, one's own or another's.
-    Claim.REVALIDATED: frozenset({Outcome.REVALIDATED, Outcome.COLLAPSED}),
+    ClaimedOutcome.REVALIDATED: frozenset({Outcome.REVALIDATED, Outcome.COLLAPSED}),
     # "It went forward". Varnish says so whatever the origin then answered, and of those who waited, too.
-    Claim.MISS: frozenset({Outcome.ORIGIN, Outcome.COLLAPSED, Outcome.REVALIDATED}),
-    Claim.BYPASS: frozenset({Outcome.ORIGIN}),
+    ClaimedOutcome.MISS: frozenset({Outcome.ORIGIN, Outcome.COLLAPSED, Outcome.REVALIDATED}),
+    ClaimedOutcome.BYPASS: frozenset({Outcome.ORIGIN}),
 }
 """Per claim, the proved outcomes it does not contradict. `none`, `unknown` and `error` claim nothing that could be
 checked, and a sample that ended in an error is not compared."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from edgebench.analysis.ceiling import bounded, with_ceiling
 from edgebench.analysis.checks import trial_doubts
 from edgebench.analysis.checks_cell import cell_doubts, run_doubts
 from edgebench.analysis.estimates import compare, estimate
@@ -12,9 +13,8 @@ from edgebench.analysis.results import Analysis, CellResult, TrialResult
 from edgebench.analysis.tables import read_trial
 from edgebench.analysis.trial import Proved, prove_trial, trial_result
 from edgebench.analysis.trust import Doubt, cell_status, run_trust
-from edgebench.analysis.wording import digits
 from edgebench.errors import UserError
-from edgebench.model import Cell, CellSummary, Freshness, LoadModel, RunRecord, Summary, TrialRecord, TrustStatus
+from edgebench.model import Cell, CellSummary, Freshness, RunRecord, Summary, TrialRecord, TrustStatus
 from edgebench.store import RunFolder
 
 COMPARED = (
@@ -50,6 +50,7 @@ def explain(
     run: RunRecord, trials: Sequence[TrialResult], failed: Sequence[TrialRecord], ended: Iterable[str]
 ) -> Analysis:
     """Conclude from measured trials. failed: trials that are not complete; ended: ids of all that left a record."""
+    trials = [with_ceiling(trial, run.ceiling) for trial in trials]
     missing = sorted(set(run.planned) - set(ended))
     cells = _cells(run, [*(trial.record for trial in trials), *failed])
     baseline = next((cell.id for cell in cells if cell.tier.name == run.scenario.baseline), "")
@@ -107,19 +108,12 @@ def _cell_result(
         tier=cell.tier.name,
         ttl_s=cell.freshness.ttl_s,
         network=cell.network,
-        load=_load_text(cell),
+        load=cell.load.text,
         trust=cell_status(cell.id, doubts) if trials else TrustStatus.INVALID,
-        metrics={name: estimate(name, [trial.metrics.get(name) for trial in trials]) for name in names},
+        metrics=bounded({name: estimate(name, [trial.metrics.get(name) for trial in trials]) for name in names}),
     )
     versus = {} if cell.id == baseline_id else {name: compare(trials, baseline, name) for name in COMPARED}
     return CellResult(summary, tuple(trials), versus)
-
-
-def _load_text(cell: Cell) -> str:
-    load = cell.load
-    if load.model is LoadModel.CLOSED:
-        return f"closed, {load.users} users"
-    return f"open, {load.arrivals.value}, {digits(load.rate_rps)} requests/s"
 
 
 METRICS: Mapping[str, None] = dict.fromkeys(
@@ -128,7 +122,7 @@ METRICS: Mapping[str, None] = dict.fromkeys(
         "latency_p999_ms", "service_p50_ms", "service_p90_ms", "service_p99_ms", "service_p999_ms", "ttfb_p50_ms",
         "ttfb_p99_ms", "hit_ratio", "hit_ratio_all", "body_reuse_ratio", "ideal_hit_ratio", "predicted_hit_ratio",
         "claimed_hit_ratio", "origin_offload", "byte_offload", "origin_rps", "capacity_rps", "send_lag_p50_ms",
-        "send_lag_p99_ms", "staleness_p99_s", "leaks",
+        "send_lag_p99_ms", "staleness_p99_s", "leaks", "ceiling_rps",
     )
 )  # fmt: skip
 """What a cell without a single good trial still has, as null."""

@@ -17,7 +17,7 @@ from edgebench.analysis.results import TrialResult
 from edgebench.analysis.tables import SAFE_METHODS, Bools, TrialTables, nanoseconds
 from edgebench.analysis.timeline import timeline
 from edgebench.analysis.witnesses import is_error
-from edgebench.model import Claim, Outcome
+from edgebench.model import ClaimedOutcome, Outcome
 
 DIRECT = "direct"
 
@@ -77,14 +77,14 @@ def _cacheable(tables: TrialTables, proof: Proof, endpoints: frozenset[str]) -> 
     if len(tables.ledger):
         return cacheable_samples(tables.samples, tables.ledger, proof, endpoints)
     # Nothing says what may be stored. The claim does, of what was passed by: all else that is read counts.
-    passed_by = tables.samples["claim"] == Claim.BYPASS.value
+    passed_by = tables.samples["claim"] == ClaimedOutcome.BYPASS.value
     return (tables.samples["method"].isin(SAFE_METHODS) & ~passed_by).to_numpy(dtype=bool)
 
 
 _BY_HEADER = {
-    Claim.HIT.value: Outcome.HIT.value,
-    Claim.STALE.value: Outcome.STALE.value,
-    Claim.REVALIDATED.value: Outcome.REVALIDATED.value,
+    ClaimedOutcome.HIT.value: Outcome.HIT.value,
+    ClaimedOutcome.STALE.value: Outcome.STALE.value,
+    ClaimedOutcome.REVALIDATED.value: Outcome.REVALIDATED.value,
 }
 
 

@@ -26,7 +26,8 @@ class Limit:
 LIMITS: Mapping[ReasonCode, Limit] = {
     ReasonCode.RATE_MISSED: Limit(0.01, 0.10, "share of the arrivals of the measuring phase that were not sent in it"),
     ReasonCode.SEND_LAG: Limit(0.01, NEVER, "share of requests sent more than 1 ms late by the generator itself"),
-    ReasonCode.GENERATOR_SATURATED: Limit(0.70, 0.95, "offered rate as a share of the generator's ceiling"),
+    # Near its ceiling a generator may be what is measured; a schedule at twice what it can send was not kept.
+    ReasonCode.GENERATOR_SATURATED: Limit(0.70, 2.0, "offered or achieved rate as a share of the generator's ceiling"),
     ReasonCode.ERRORS: Limit(0.001, 0.05, "share of requests that ended in an error"),
     ReasonCode.UNMATCHED_LEDGER: Limit(0.0, 0.01, "share of the ledger's rows that nothing explains"),
     ReasonCode.CLAIM_DISAGREES: Limit(0.001, NEVER, "share of claims that contradict the proof"),

@@ -1,6 +1,6 @@
-"""python -m edgebench run | plan | check | up | schema
+"""python -m edgebench run | plan | check | selftest | up | schema
 
-Exit codes: 0 done; 1 the harness failed; 2 the user's input is wrong; 3 measured, but INVALID; 130 interrupted.
+Exit codes: 0 done; 1 the harness failed; 2 the user's input is wrong; 3 measured, but INVALID or off; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -65,13 +65,21 @@ _scenario_argument = click.argument("scenario", type=click.Path(path_type=Path),
 _set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value, such as axes.ttl_s=[1,60]."
 )
+_ceiling_option = click.option(
+    "--ceiling/--no-ceiling", default=True, help="Measure first how much the generator can send (six seconds)."
+)
 _app_option = click.option("--app", metavar="MODULE:APP", help="Your own WSGI app in place of the scenario's.")
 
 
 def load_scenario(path: Path, overrides: tuple[str, ...], app: str | None) -> Scenario:
     """The scenario with what the command line changes. Somebody's own app gets its TTLs rewritten by the wrapper."""
     extra = (f'origin.app="{app}"', "origin.rewrite_ttl=true") if app else ()
-    return scenarios.load(path, (*extra, *overrides), kinds=kinds())
+    scenario = scenarios.load(path, (*extra, *overrides), kinds=kinds())
+    if scenario.load.replay is not None:
+        from edgebench.load import replay
+
+        replay.read(Path(scenario.load.replay), scenario.load.replay_speed, scenario.seed)  # or a UserError
+    return scenario
 
 
 @cli.command()
@@ -80,19 +88,21 @@ def load_scenario(path: Path, overrides: tuple[str, ...], app: str | None) -> Sc
 @_app_option
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=OUT, help="Where run folders go.")
 @click.option("--resume", type=click.Path(path_type=Path, file_okay=False), help="Finish this interrupted run.")
+@_ceiling_option
 @one_line_errors
-def run(scenario: Path, overrides: tuple[str, ...], app: str | None, out: Path, resume: Path | None) -> None:
+def run(
+    scenario: Path, overrides: tuple[str, ...], app: str | None, out: Path, resume: Path | None, ceiling: bool
+) -> None:
     """Run a scenario and write its report."""
     from edgebench.cli.session import run_scenario  # the libraries it needs take a second to import
 
     if resume is not None:
         if overrides or app:
             raise UserError("--resume finishes a run as it was begun: leave out --set and --app")
-        status = run_scenario(None, resume, out, Console())
+        status = run_scenario(None, resume, out, Console(), ceiling=ceiling)
     else:
-        status = run_scenario(
-            (load_scenario(scenario, overrides, app), scenario, tuple(sys.argv[1:])), None, out, Console()
-        )
+        asked = (load_scenario(scenario, overrides, app), scenario, tuple(sys.argv[1:]))
+        status = run_scenario(asked, None, out, Console(), ceiling=ceiling)
     if status is TrustStatus.INVALID:
         sys.exit(3)
 
@@ -110,12 +120,29 @@ def plan(scenario: Path, overrides: tuple[str, ...], app: str | None) -> None:
 
 
 @cli.command()
+@_ceiling_option
 @one_line_errors
-def check() -> None:
-    """Print what this machine has: caches and versions, cores, clock, disk."""
+def check(ceiling: bool) -> None:
+    """Print what this machine has: caches and versions, cores, clock, disk, and the generator's ceiling."""
     from edgebench.cli.planning import print_check
 
-    print_check(Console())
+    print_check(Console(), ceiling=ceiling)
+
+
+@cli.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures to this file as JSON.")
+@one_line_errors
+def selftest(out: Path | None) -> None:
+    """Check the generator against a server that freezes for 1.4 s: are latencies what they must be? 35 s.
+
+    \b
+    Exit code 0: corrected p50, p99, p99.9 and maximum are within 2 % of the exact ones; 3: they are not.
+    """
+    from edgebench.cli.selftest import self_test
+    from edgebench.runner.selftest import SelfTestPlan
+
+    if not self_test(SelfTestPlan(), out, Console()):
+        sys.exit(3)
 
 
 @cli.command()

@@ -7,16 +7,20 @@ import platform
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from edgebench import scenario as scenarios
 from edgebench.errors import UserError
-from edgebench.model import Scenario
+from edgebench.load import replay as recorded
+from edgebench.model import Ceiling, Load, LoadModel, Scenario
+from edgebench.runner.calibration import CHECK_SIZES, measure_ceiling
 from edgebench.runner.live import clock_text
 from edgebench.runner.placement import available_cores, place
-from edgebench.runner.run import present_tiers
+from edgebench.runner.run import present_tiers, stoppable
 from edgebench.tiers import adapters
 
 
@@ -32,11 +36,18 @@ def print_plan(scenario: Scenario, console: Console) -> None:
     trials = scenarios.trials(scenario, cells)
     shortest, longest = (sum(times) for times in zip(*map(scenarios.estimate_s, trials), strict=True))
     load = scenario.load
+    connections = f"{load.users} connections, " if load.model is LoadModel.OPEN else ""
     console.print(
-        f"{load.model.value} load, {load.rate_rps:g} requests/s ({load.arrivals.value}), {load.users} connections, "
-        f"{load.keys} keys, Zipf {load.zipf_s:g}",
+        f"load: {load.text}, {connections}{load.keys} keys, Zipf {load.zipf_s:g}",
         highlight=False,
     )
+    if load.replay is not None:
+        replay = recorded.read(Path(load.replay), load.replay_speed, scenario.seed)
+        seconds, rate = replay.period_ns / 1e9, replay.rate_rps
+        console.print(
+            f"replay: {len(replay.times_ns):,} requests in {seconds:,.3g} s ({rate:,.3g}/s), then from its start again",
+            highlight=False,
+        )
     for name, why in left_out.items():
         console.print(f"left out: {name} (optional): {why}", highlight=False)
     for repeat in range(1, scenario.repeats + 1):
@@ -51,8 +62,8 @@ def print_plan(scenario: Scenario, console: Console) -> None:
         raise missing
 
 
-def print_check(console: Console) -> None:
-    """Caches and their versions, cores, clock, disk."""
+def print_check(console: Console, *, ceiling: bool = True) -> None:
+    """Caches and their versions, cores, clock, disk; with `ceiling` also what the generator can send, measured now."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -72,4 +83,22 @@ def print_check(console: Console) -> None:
     table.add_row("python", f"{platform.python_version()} ({sys.executable})")
     table.add_row("disk", f"{shutil.disk_usage('.').free / 2**30:.1f} GiB free")
     table.add_row("load", f"{os.getloadavg()[0]:.2f} processes busy in the last minute")
+    if ceiling:
+        with stoppable(), console.status("measuring the generator's ceiling"):
+            found = measure_ceiling(Load().users, CHECK_SIZES)
+        for row in _ceiling_rows(found):
+            table.add_row(*row)
     console.print(table, highlight=False)
+
+
+def _ceiling_rows(ceiling: Ceiling) -> Iterator[tuple[str, str]]:
+    if not ceiling.points:
+        yield "ceiling", f"not known: {ceiling.problem}"
+    for number, point in enumerate(ceiling.points):
+        yield (
+            "" if number else "ceiling",
+            f"the generator sends at least {point.rps:,.0f} requests/s with bodies of {point.body_bytes / 1000:g} kB: "
+            f"{point.generator_cpu_us:.1f} µs of its CPU each, {point.server_cpu_us:.1f} of the null server's",
+        )
+    if ceiling.points:
+        yield "", f"closed loop, {ceiling.users} connections, every request recorded; null server: {ceiling.server}"

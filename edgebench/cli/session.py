@@ -21,7 +21,8 @@ from edgebench.analysis.trial import prove_trial, trial_result
 from edgebench.cli.explain import explain
 from edgebench.cli.verdict import print_verdict
 from edgebench.errors import EdgebenchError, UserError
-from edgebench.model import Cell, OriginSpec, Scenario, Trial, TrialRecord, TrustStatus
+from edgebench.model import Ceiling, Cell, OriginSpec, Scenario, Trial, TrialRecord, TrustStatus
+from edgebench.runner.calibration import ensure_ceiling
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.live import Live
 from edgebench.runner.run import (
@@ -72,8 +73,13 @@ def resume(path: Path) -> tuple[RunFolder, Sequence[Trial], OriginSpec]:
     return folder, trials, replace(run.scenario.origin, env=env)
 
 
-def run_scenario(asked: Asked | None, resumed: Path | None, out: Path, console: Console) -> TrustStatus:
-    """Run or resume, then explain. Returns the verdict; raises what ended it early, after explaining what there is."""
+def run_scenario(
+    asked: Asked | None, resumed: Path | None, out: Path, console: Console, *, ceiling: bool = True
+) -> TrustStatus:
+    """Run or resume, then explain. Returns the verdict; raises what ended it early, after explaining what there is.
+
+    `ceiling`: whether to measure the generator's ceiling first.
+    """
     if asked is not None:
         folder, trials, origin = begin(asked, out)
     else:
@@ -83,7 +89,7 @@ def run_scenario(asked: Asked | None, resumed: Path | None, out: Path, console: 
     console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
     try:
         with stoppable():
-            _measure(folder, trials, origin, console)
+            _measure(folder, trials, origin, console, ceiling)
     except EdgebenchError as error:
         _explain_what_there_is(folder, trials, console)
         how = f"python -m edgebench run --resume {folder.path}"
@@ -95,7 +101,7 @@ def run_scenario(asked: Asked | None, resumed: Path | None, out: Path, console: 
     return analysis.summary.trust.status
 
 
-def _measure(folder: RunFolder, trials: Sequence[Trial], origin: OriginSpec, console: Console) -> None:
+def _measure(folder: RunFolder, trials: Sequence[Trial], origin: OriginSpec, console: Console, ceiling: bool) -> None:
     locustfile = Path(folder.read_run().scenario.locustfile)
     # Most warm-ups end soon after they may.
     durations = [0.8 * shortest + 0.2 * longest for shortest, longest in map(scenarios.estimate_s, trials)]
@@ -108,7 +114,18 @@ def _measure(folder: RunFolder, trials: Sequence[Trial], origin: OriginSpec, con
             number = next(at for at, each in enumerate(trials, 1) if each.id == trial.id)
             live.ended(number, trial, _metrics(folder, trial, record))
 
+        if ceiling and done < len(trials):
+            live.say("measuring the generator's ceiling …")
+            console.print(ceiling_text(ensure_ceiling(folder)), highlight=False)
         run_all(folder, trials, locustfile, origin, live.progress, ended)
+
+
+def ceiling_text(ceiling: Ceiling) -> str:
+    """`the generator can send at least so many requests/s: 37,300 with 1 kB, 30,900 with 16 kB of body`."""
+    if not ceiling.points:
+        return f"the generator's ceiling is not known: {ceiling.problem}"
+    points = (f"{point.rps:,.0f} with {point.body_bytes / 1000:.0f} kB" for point in ceiling.points)
+    return f"the generator can send at least so many requests/s: {', '.join(points)} of body"
 
 
 def _metrics(folder: RunFolder, trial: Trial, record: TrialRecord) -> Mapping[str, float | None]:

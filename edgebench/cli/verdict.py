@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgebench.analysis.results import Analysis
-from edgebench.model import CellSummary, Summary, TrustStatus
+from edgebench.model import Bound, CellSummary, Summary, TrustStatus
 from edgebench.store import RunFolder
 
 _STYLE = {TrustStatus.VALID: "bold green", TrustStatus.SUSPECT: "bold yellow", TrustStatus.INVALID: "bold red"}
@@ -28,7 +28,7 @@ def _figure(cell: CellSummary, metric: str, factor: float, wide: bool) -> str:
     estimate = cell.metrics.get(metric)
     if estimate is None or estimate.value is None:
         return "–"
-    text = f"{estimate.value * factor:.3g}"
+    text = f"{'≥' * (estimate.bound is Bound.LOWER)}{estimate.value * factor:.3g}"
     if not wide or estimate.low is None or estimate.high is None or estimate.low == estimate.high:
         return text
     return rf"{text} \[{estimate.low * factor:.3g}–{estimate.high * factor:.3g}]"

@@ -1,25 +1,21 @@
-"""What came back: one complete HTTP answer, and what a task sees of it."""
+"""What came back, as a task sees it."""
 
 from __future__ import annotations
 
-import importlib
 import json
-import zlib
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
 
+from edgebench.errors import UserError
+from edgebench.load.coding import decoded
+from edgebench.load.failures import ConnectionFailed, RedirectFailed, StatusError
 from edgebench.load.head import Head
+from edgebench.load.request import Ready
 
-
-class Answer:
-    """A complete answer as the parser found it: what its head says, the head itself, and the body."""
-
-    __slots__ = ("body", "head", "says")
-
-    def __init__(self, says: Head, head: bytes, body: bytes) -> None:
-        self.says = says
-        self.head = head
-        self.body = body
+_CHARSET = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9_.:-]+)', re.IGNORECASE)
 
 
 class Headers(Mapping[str, str]):
@@ -44,19 +40,52 @@ class Headers(Mapping[str, str]):
         return len(self._fields)
 
 
+@dataclass(frozen=True, slots=True)
+class SentRequest:
+    """The request a response is for."""
+
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
+
+
+_NO_HEAD = Head(0, False)
+
+
 class Response:
-    """What a task gets back. `status` is 0 and `error` says why where there was no complete answer."""
+    """What came back: one complete HTTP answer; or none, then `status` is 0 and `error` says why.
 
-    __slots__ = ("_answer", "_headers", "error")
+    Every request makes one: what can be worked out later is, and is kept in slots that are empty until then.
+    """
 
-    def __init__(self, answer: Answer | None, error: str | None = None) -> None:
-        self._answer = answer
-        self._headers: Headers | None = None
-        self.error = error
+    __slots__ = ("_content", "_data", "_headers", "_start", "asked", "error", "head", "length", "says")
+
+    _content: bytes
+    _headers: Headers
+    asked: Ready
+    """The request. Set by the client."""
+
+    def __init__(self, says: Head, head: bytes, data: bytes, start: int = 0) -> None:
+        """`head`: all of it, which `says` is the reading of. The body is what follows `start` in `data`."""
+        self.says = says
+        self.head = head
+        self._data = data
+        self._start = start
+        self.length = len(data) - start
+        """Bytes of the body, in its Content-Encoding."""
+        self.error: str | None = None
+
+    @classmethod
+    def missing(cls, error: str) -> Response:
+        """Where there is no complete answer."""
+        response = cls(_NO_HEAD, b"", b"")
+        response.error = error
+        return response
 
     @property
     def status(self) -> int:
-        return self._answer.says.status if self._answer else 0
+        return self.says.status
 
     @property
     def status_code(self) -> int:
@@ -71,31 +100,73 @@ class Response:
     @property
     def body(self) -> bytes:
         """As it came, in its Content-Encoding."""
-        return self._answer.body if self._answer else b""
+        return self._data[self._start :]
 
-    def decoded(self) -> bytes:
-        """The body without its Content-Encoding; one that does not fit its coding is a ValueError."""
-        coding = self.headers.get("content-encoding", "identity").strip().lower()
+    @property
+    def content(self) -> bytes:
+        """The body without its Content-Encoding. Raises DecodingError (a ValueError) where it does not fit it."""
         try:
-            if coding in ("gzip", "x-gzip", "deflate"):
-                return zlib.decompress(self.body, wbits=zlib.MAX_WBITS | 32)
-            if coding == "br":
-                return bytes(importlib.import_module("brotli").decompress(self.body))
-        except (zlib.error, RuntimeError, ImportError) as error:
-            raise ValueError(f"body not decodable as {coding}: {error}") from None
-        if coding != "identity":
-            raise ValueError(f"content coding {coding[:40]!r} is not known")
-        return self.body
+            return self._content
+        except AttributeError:
+            self._content = decoded(self.body, self.headers.get("content-encoding", ""))
+            return self._content
 
     @property
     def text(self) -> str:
-        return self.decoded().decode("utf-8", "replace")
+        """The content by the charset of its Content-Type, or else as UTF-8; what does not fit becomes U+FFFD."""
+        charset = _CHARSET.search(self.headers.get("content-type", ""))
+        try:
+            return self.content.decode(charset[1] if charset else "utf-8", "replace")
+        except (LookupError, UnicodeError):
+            return self.content.decode("utf-8", "replace")
 
     @property
     def headers(self) -> Headers:
-        if self._headers is None:
-            self._headers = Headers(self._answer.head if self._answer else b"")
-        return self._headers
+        try:
+            return self._headers
+        except AttributeError:
+            self._headers = Headers(self.head)
+            return self._headers
+
+    @property
+    def request(self) -> SentRequest:
+        head, _, body = self.asked.wire.partition(b"\r\n\r\n")
+        method, _, rest = head.decode("latin-1").partition(" ")
+        return SentRequest(method, self.asked.base_url + rest.partition(" ")[0], Headers(head), body)
+
+    @property
+    def url(self) -> str:
+        """What this is the answer to: after redirects, the last request's."""
+        return self.request.url
 
     def json(self) -> Any:
-        return json.loads(self.decoded())
+        return json.loads(self.content)
+
+    def exception(self) -> Exception | None:
+        """What Locust's failure table shows; None: no failure."""
+        if self.error is not None:
+            return RedirectFailed(self.error) if self.status else ConnectionFailed(self.error)
+        return StatusError(f"HTTP {self.status}") if self.status >= 400 else None
+
+    def raise_for_status(self) -> None:
+        """Raise what was wrong: ConnectionFailed, StatusError or RedirectFailed."""
+        exception = self.exception()
+        if exception is not None:
+            raise exception
+
+    # A CaughtResponse has these. Here they are for a clear error.
+
+    def __enter__(self) -> Self:
+        raise UserError(f"{self._asked()}: `with` needs catch_response=True in the request")
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, _: TracebackType | None) -> bool:
+        raise NotImplementedError
+
+    def success(self) -> None:
+        raise UserError(f"{self._asked()}: success() needs catch_response=True in the request, and a with-block")
+
+    def failure(self, why: object) -> None:
+        raise UserError(f"{self._asked()}: failure() needs catch_response=True in the request, and a with-block")
+
+    def _asked(self) -> str:
+        return f"{self.request.method} {self.url}"

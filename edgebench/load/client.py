@@ -3,120 +3,72 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from ssl import SSLContext
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import gevent
-from gevent import GreenletExit
+from locust import User
 
-from edgebench.errors import EdgebenchError
-from edgebench.load.answer import Answer, Response
-from edgebench.load.connection import Connection, ConnectionFailed, Timeouts
-from edgebench.load.record import RETRIED, REUSED
-from edgebench.load.request import Body, Server, request_bytes, request_target
-from edgebench.load.session import Session
+from edgebench.load.answer import Response
+from edgebench.load.connection import Connection, Timeouts
+from edgebench.load.elaborate import ElaborateClient
+from edgebench.load.failures import ConnectionFailed
+from edgebench.load.locust_stats import listener_failed
+from edgebench.load.record import NO_USER, RETRIED, REUSED, STORED
+from edgebench.load.request import Ready, Server
+from edgebench.load.session import LATE_NS, Session
+from edgebench.load.verbs import Options
 
 if TYPE_CHECKING:
     from edgebench.load.user import EdgeUser
 
-_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
-_MAX_CACHED_REQUESTS = 20_000
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _AFTER_REFUSAL_S = 0.01
 """A closed loop against a server that is not there must not become a busy loop."""
 
-Headers = Mapping[str, str] | None
 
+class EdgeClient(ElaborateClient):
+    """One user's: its connection, and when its next request is due.
 
-class StatusError(EdgebenchError):
-    """For Locust's failure table: a complete answer with a status of 400 or more."""
+    Most requests of a test are a plain GET of a path that was asked for before. Here is their way; whatever else a
+    request may ask for is ElaborateClient's, and costs nothing where it is not asked for.
+    """
 
-
-class EdgeClient:
-    """`get`, `head`, `post`, `put`, `delete`; paths start with `/`, `name` groups them in Locust's tables."""
-
-    def __init__(self, user: EdgeUser, session: Session, server: Server, timeouts: Timeouts) -> None:
-        self._user, self._session, self._authority = user, session, server.authority
-        self._fire = user.environment.events.request.fire
-        self._connection = Connection(server, timeouts, session.head_reader)
-        self._headers = dict(user.headers)
-        # The same for all users of a class: a thousand keys are soon known.
-        self._requests = session.requests.setdefault(type(user), {})
-        self._number = session.users
+    def __init__(
+        self, user: EdgeUser, session: Session, server: Server, timeouts: Timeouts, context: SSLContext | None = None
+    ) -> None:
+        super().__init__(user, session, server)
+        self._events = user.environment.events.request
+        self._own_context = type(user).context is not User.context
+        self._wall_ns = time.time_ns() - monotonic_ns()
+        self._connection = Connection(server, timeouts, session.head_reader, context)
+        self._number = min(session.users, NO_USER - 1)
         session.users += 1
         self.due_ns = 0
         """When the next request is due by the schedule; 0: when it is sent."""
-        self.free_ns = 0
-        """Since when the connection has been free."""
         self.busy = False
         """Between taking an arrival and the end of its task."""
         session.clients.add(self)
 
-    def get(
-        self, path: str, name: str | None = None, headers: Headers = None, params: Mapping[str, Any] | None = None
-    ) -> Response:
-        return self.request("GET", path, name, headers, params)
+    def get(self, path: str, name: str | None = None, **options: Unpack[Options]) -> Response:
+        if not options:
+            asked = self._known.get(("GET", path, name))
+            if asked is not None:
+                response = self._exchange(asked)
+                self._report(asked, response)
+                return response
+        return self._elaborate("GET", path, name, **options)
 
-    def head(
-        self, path: str, name: str | None = None, headers: Headers = None, params: Mapping[str, Any] | None = None
-    ) -> Response:
-        return self.request("HEAD", path, name, headers, params)
-
-    def delete(
-        self,
-        path: str,
-        name: str | None = None,
-        headers: Headers = None,
-        params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        data: Body = None,
-    ) -> Response:
-        return self.request("DELETE", path, name, headers, params, json, data)
-
-    def post(
-        self,
-        path: str,
-        name: str | None = None,
-        headers: Headers = None,
-        params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        data: Body = None,
-    ) -> Response:
-        return self.request("POST", path, name, headers, params, json, data)
-
-    def put(
-        self,
-        path: str,
-        name: str | None = None,
-        headers: Headers = None,
-        params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        data: Body = None,
-    ) -> Response:
-        return self.request("PUT", path, name, headers, params, json, data)
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        name: str | None = None,
-        headers: Headers = None,
-        params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        data: Body = None,
-    ) -> Response:
-        """One request. It never raises for what the server does: the response says what was wrong."""
-        if headers is None and params is None and json is None and data is None:
-            target, wire = path, self._requests.get((method, path))
-            if wire is None:
-                target = request_target(path)
-                wire = request_bytes(method, target, self._authority, self._headers)
-                if target == path and len(self._requests) < _MAX_CACHED_REQUESTS:
-                    self._requests[(method, path)] = wire
-        else:
-            target = request_target(path, params)
-            wire = request_bytes(method, target, self._authority, {**self._headers, **(headers or {})}, json, data)
-        return self._send(method, name or target, target, wire)
+    def request(self, method: str, path: str, name: str | None = None, **options: Unpack[Options]) -> Response:
+        """One request, by any method."""
+        if not options:
+            asked = self._known.get((method, path, name))
+            if asked is not None:
+                response = self._exchange(asked)
+                self._report(asked, response)
+                return response
+        return self._elaborate(method.upper(), path, name, **options)
 
     def connect(self) -> None:
         """Open the connection ahead of the first request. A failure will show in that request's sample."""
@@ -139,105 +91,96 @@ class EdgeClient:
     def unasked(self) -> int:
         return self._connection.unasked
 
-    def _send(self, method: str, name: str, target: str, wire: bytes) -> Response:
+    def _exchange(self, asked: Ready) -> Response:
+        """Send a request, wait for its answer, record it."""
         connection, session = self._connection, self._session
-        reused = connection.is_open and connection.used > 0
-        flags = REUSED if reused else 0
-        sent_ns = monotonic_ns()
-        due_ns = self.due_ns
+        flags = REUSED if connection.used else 0
+        sent_ns = scheduled_ns = monotonic_ns()
         lag_ns = 0
+        due_ns = self.due_ns
         if due_ns:
             self.due_ns = 0
+            scheduled_ns = due_ns
             lag_ns = sent_ns - (due_ns if due_ns > self.free_ns else self.free_ns)
-            session.sample_lag(lag_ns)
+            if lag_ns > LATE_NS:
+                session.late_wakeups += 1
+        self._scheduled_ns = scheduled_ns
         session.sent += 1
-        answer, error = None, None
         try:
             if not connection.is_open:
                 connection.open()
             try:
-                answer = connection.exchange(wire, method == "HEAD")
+                answer = connection.exchange(asked.wire, asked.is_head, sent_ns)
             except ConnectionFailed as failed:
-                if not (failed.stale and method in _IDEMPOTENT):
+                if not (failed.stale and asked.method in _IDEMPOTENT):
                     raise
                 flags = RETRIED
                 session.retried += 1
                 connection.open()
-                answer = connection.exchange(wire, method == "HEAD")
-        except ConnectionFailed as failed:
-            error = str(failed)
-        except GreenletExit:
-            session.unanswered += 1
-            self._record(method, name, target, due_ns or sent_ns, sent_ns, lag_ns, flags, None, "unanswered")
-            raise
-        return self._record(method, name, target, due_ns or sent_ns, sent_ns, lag_ns, flags, answer, error)
+                answer = connection.exchange(asked.wire, asked.is_head, monotonic_ns())
+        except BaseException as failed:
+            return self._lost(failed, asked, scheduled_ns, sent_ns, lag_ns, flags)
+        done_ns = self.free_ns = connection.done_ns
+        says = answer.says
+        if says.text < 0:
+            session.learn(says)
+        session.answers += 1
+        stamp_ns = says.stamp[1]
+        if 0 <= stamp_ns < sent_ns:
+            flags |= STORED
+            session.reused += 1
+        elif says.reused and stamp_ns < 0:
+            session.reused += 1
+        recorder = session.recorder
+        if recorder is not None:
+            recorder.record_answer(
+                scheduled_ns, sent_ns, connection.first_byte_ns, done_ns, lag_ns, asked, says, answer.length,
+                self._number, connection.port, flags,
+            )  # fmt: skip
+        answer.asked = asked
+        return answer
 
-    def _record(
-        self,
-        method: str,
-        name: str,
-        target: str,
-        scheduled_ns: int,
-        sent_ns: int,
-        lag_ns: int,
-        flags: int,
-        answer: Answer | None,
-        error: str | None,
+    def _report(self, asked: Ready, response: Response) -> None:
+        """Fire Locust's request event: what its `fire` does, without packing the arguments twice."""
+        exception = None if 0 < response.says.status < 400 else response.exception()
+        scheduled_ns = self._scheduled_ns
+        for listener in self._events._handlers.copy():
+            try:
+                listener(
+                    request_type=asked.method,
+                    name=asked.name,
+                    response_time=(self.free_ns - scheduled_ns) / 1e6,
+                    response_length=response.length,
+                    response=response,
+                    context=self._user.context() if self._own_context else {},
+                    exception=exception,
+                    start_time=(scheduled_ns + self._wall_ns) / 1e9,
+                    url=asked.target,
+                )
+            except Exception as error:
+                listener_failed(error)
+        if exception is not None:
+            self._calm(response)
+
+    def _lost(
+        self, failed: BaseException, asked: Ready, scheduled_ns: int, sent_ns: int, lag_ns: int, flags: int
     ) -> Response:
+        """Record a request that has no answer. Whatever ended it that is not the server's doing goes on to the task."""
         connection, session = self._connection, self._session
-        claim, age_s, seq, status, length = None, -1, -1, 0, 0
-        if answer is not None:
-            done_ns = connection.done_ns
-            says, length = answer.says, len(answer.body)
-            claim, age_s, status = says.claim, says.age_s, says.status
-            seq, stamp_ns = says.stamp
-            session.count(sent_ns, stamp_ns, claim)
-        else:
-            done_ns = monotonic_ns()
-        self.free_ns = done_ns
+        error = str(failed) if isinstance(failed, ConnectionFailed) else "unanswered"
+        done_ns = self.free_ns = monotonic_ns()
         if session.recorder is not None:
             session.recorder.record(
-                scheduled_ns,
-                sent_ns,
-                connection.first_byte_ns,
-                done_ns,
-                lag_ns,
-                (method, name),
-                target,
-                status,
-                length,
-                claim,
-                age_s,
-                seq,
-                self._number,
-                connection.port,
-                flags,
-                error,
-            )
-        response = Response(answer, error)
-        if error != "unanswered":
-            self._report(method, name, target, scheduled_ns, done_ns, length, response)
+                scheduled_ns, sent_ns, connection.first_byte_ns, done_ns, lag_ns, (asked.method, asked.name),
+                asked.target, 0, 0, None, -1, -1, self._number, connection.port, flags, error,
+            )  # fmt: skip
+        if not isinstance(failed, ConnectionFailed):
+            session.unanswered += 1
+            raise failed
+        response = Response.missing(error)
+        response.asked = asked
         return response
 
-    def _report(
-        self, method: str, name: str, target: str, scheduled_ns: int, done_ns: int, length: int, response: Response
-    ) -> None:
-        exception: Exception | None = None
-        if response.error is not None:
-            exception = ConnectionFailed(response.error)
-        elif response.status >= 400:
-            exception = StatusError(f"HTTP {response.status}")
-        elapsed_ns = done_ns - scheduled_ns
-        self._fire(
-            request_type=method,
-            name=name,
-            response_time=elapsed_ns / 1e6,
-            response_length=length,
-            response=response,
-            context=self._user.context(),
-            exception=exception,
-            start_time=time.time() - elapsed_ns / 1e9,
-            url=target,
-        )
+    def _calm(self, response: Response) -> None:
         if response.error is not None and response.error.startswith("connect"):
             gevent.sleep(_AFTER_REFUSAL_S)

@@ -8,35 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from ssl import SSLContext, SSLEOFError
 from time import monotonic_ns
 from typing import Any
 
 import gevent
-from gevent import get_hub, socket
+from gevent import get_hub, getcurrent, socket
 
-from edgebench.errors import EdgebenchError
-from edgebench.load.answer import Answer
+from edgebench.load.answer import Response
+from edgebench.load.failures import ConnectionFailed
 from edgebench.load.head import HeadReader, ProtocolError
 from edgebench.load.http1 import AnswerParser
 from edgebench.load.request import Server
+from edgebench.load.tls import TlsStream, reason
 
 _READ, _WRITE = 1, 2
 _RECEIVE_BYTES = 65_536
 
 
-class ConnectionFailed(EdgebenchError):
-    """No complete answer. The message is the sample's error; `stale` says the server had closed before we asked."""
-
-    def __init__(self, reason: str, stale: bool = False) -> None:
-        super().__init__(reason)
-        self.stale = stale
-
-
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     connect_s: float = 5.0
+    """For each address of the host; and as much again for the TLS handshake."""
     read_s: float = 10.0
-    """Without a byte for so long, the answer is given up."""
+    """Without a byte for so long, the answer is given up; or the request, where the server takes none of its bytes."""
     answer_s: float = 120.0
     """The most a whole answer may take, however it drips."""
 
@@ -44,68 +39,115 @@ class Timeouts:
 class Connection:
     """Opens when needed and stays open. One exchange at a time."""
 
-    def __init__(self, server: Server, timeouts: Timeouts, reader: HeadReader) -> None:
-        self._server, self._timeouts = server, timeouts
+    def __init__(
+        self, server: Server, timeouts: Timeouts, reader: HeadReader, context: SSLContext | None = None
+    ) -> None:
+        self._server, self._connect_s, self._context = server, timeouts.connect_s, context
+        self._read_ns, self._answer_ns = int(timeouts.read_s * 1e9), int(timeouts.answer_s * 1e9)
         self._hub = get_hub()
         self._parser = AnswerParser(reader)
         self._socket: Any = None
         self._raw: Any = None
+        """What sends and receives without waiting: the bare socket, or the TlsStream over it."""
         self._readable: Any = None
-        self._waiting: Callable[[], object] | None = None
+        self._send: Callable[[bytes], int]
+        self._recv: Callable[[int], bytes]
+        self._wait = self._hub.switch
+        self._heads = reader.heads
+        self._remember = reader.remember
+        self._idle = self._on_idle_readable  # one object: it is set for each answer
         self._greenlet: Any = None
-        self._busy = False
-        self._stall_ns = 0
-        self._give_up_ns = 0
+        """That waits for the answer, and `_resume` its switch."""
+        self._resume: Callable[[], object] = self._idle
+        self._asked_ns = self._heard_ns = 0
+        """While an answer is waited for: since when, and when the server last took or gave a byte. Else 0."""
+        self._rest = memoryview(b"")
+        """Of a request that did not go at once."""
+        self._send_error: OSError | None = None
+        self.is_open = False
         self.port = 0
         """Ours, of the connection that is or was open last."""
         self.used = 0
-        """Answers this connection has brought."""
+        """Answers this connection has brought; 0 once it is closed."""
         self.first_byte_ns = self.done_ns = -1
         """Of the last exchange: when its first and its last bytes were received."""
         self.unasked = 0
         """How often the server sent bytes nobody had asked for."""
 
-    @property
-    def is_open(self) -> bool:
-        return self._raw is not None
-
     def open(self) -> None:
         server = self._server
         self.port, self.first_byte_ns = 0, -1
         try:
-            self._socket = socket.create_connection((server.host, server.port), self._timeouts.connect_s)
+            self._socket = socket.create_connection((server.host, server.port), self._connect_s)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except TimeoutError:
             raise ConnectionFailed("connect: timed out") from None
         except OSError as error:
-            raise ConnectionFailed(f"connect: {error.strerror or type(error).__name__}") from None
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._raw = self._socket._sock
-        self._raw.setblocking(False)
-        self.port = self._raw.getsockname()[1]
-        self.used = 0
-        self._readable = self._hub.loop.io(self._raw.fileno(), _READ)
-        self._readable.start(self._on_readable)
+            raise ConnectionFailed(f"connect: {reason(error)}") from None
+        raw = self._socket._sock
+        self.port = raw.getsockname()[1]
+        self._raw = raw if self._context is None else self._shake_hands(self._context, raw)
+        self._send, self._recv = self._raw.send, self._raw.recv
+        raw.setblocking(False)
+        self._readable = self._hub.loop.io(raw.fileno(), _READ)
+        self._readable.start(self._idle)
+        self.is_open = True
 
     def close(self) -> None:
-        if self._raw is not None:
+        if self.is_open:
+            self.is_open = False
+            self.used = self._asked_ns = 0
             self._readable.stop()
             self._readable.close()
+            if self._context is not None:
+                self._raw.say_goodbye()
             self._socket.close()
             self._socket = self._raw = self._readable = None
 
-    def exchange(self, request: bytes, head_only: bool) -> Answer:
+    def exchange(self, request: bytes, head_only: bool, now_ns: int) -> Response:
         """Send a request, return its answer, set `first_byte_ns` and `done_ns`. A failure closes the connection."""
         self.first_byte_ns = -1
-        self._parser.begin(head_only=head_only)
-        self._busy = True
         try:
-            self._send(request)
-            answer = self._receive()
+            try:
+                sent = self._send(request)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                raise self._broken("send", error) from None
+            self._asked_ns = self._heard_ns = now_ns
+            if sent != len(request):
+                return self._ended(self._upload(memoryview(request)[sent:], head_only))
+            # The common way: all of an answer in one piece, with a head that came before. _receive does all others.
+            greenlet = getcurrent()
+            if greenlet is not self._greenlet:
+                self._greenlet, self._resume = greenlet, greenlet.switch
+            readable = self._readable
+            readable.callback = self._resume
+            self._wait()
+            readable.callback = self._idle
+            try:
+                data = self._recv(_RECEIVE_BYTES)
+            except BlockingIOError:
+                return self._ended(self._receive(head_only, None))
+            except OSError as error:
+                raise self._broken("read", error) from None
+            self.done_ns = monotonic_ns()
+            if data:
+                self.first_byte_ns = self.done_ns
+            end = data.find(b"\r\n\r\n") + 4
+            head = data[:end]
+            says = self._heads.get(head)
+            if says is None or len(data) - end != says.length or head_only:
+                return self._ended(self._receive(head_only, data))
+            self._asked_ns = 0
+            self.used += 1
+            return Response(says, head, data, end)
         except BaseException:
             self.close()
             raise
-        finally:
-            self._busy = False
+
+    def _ended(self, answer: Response) -> Response:
+        self._asked_ns = 0
         self.used += 1
         if not answer.says.keep_alive:
             self.close()
@@ -113,82 +155,104 @@ class Connection:
 
     def expire(self, now_ns: int) -> None:
         """Give up an answer that is overdue. Called from the hub, now and then."""
-        if self._waiting is not None and (now_ns > self._stall_ns or now_ns > self._give_up_ns):
-            reason = "read: timed out" if now_ns > self._stall_ns else "answer: timed out"
-            self._waiting = None
-            self._greenlet.throw(ConnectionFailed(reason))
+        if not self._asked_ns:
+            return
+        stalled = now_ns - self._heard_ns > self._read_ns
+        if stalled or now_ns - self._asked_ns > self._answer_ns:
+            doing = "send" if self._rest else "read" if stalled else "answer"
+            self._asked_ns = 0
+            self._greenlet.throw(ConnectionFailed(f"{doing}: timed out"))
 
-    def _send(self, request: bytes) -> None:
+    def _shake_hands(self, context: SSLContext, raw: Any) -> TlsStream:
         try:
-            sent = self._raw.send(request)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            raise self._broken("send", error) from None
-        if sent < len(request):
-            self._send_rest(memoryview(request)[sent:])
+            stream = TlsStream(context, self._server.host)
+            with gevent.Timeout(self._connect_s, TimeoutError()):
+                stream.shake_hands(self._socket, raw)
+            return stream
+        except BaseException as error:
+            self._socket.close()
+            if isinstance(error, TimeoutError):
+                raise ConnectionFailed("connect: TLS handshake timed out") from None
+            if isinstance(error, SSLEOFError):
+                raise ConnectionFailed("connect: closed during the TLS handshake") from None
+            if isinstance(error, OSError):
+                raise ConnectionFailed(f"connect: {reason(error)}") from None
+            raise
 
-    def _send_rest(self, rest: memoryview) -> None:
-        # An early answer (413, say) must not be taken for unasked bytes: nobody looks until all is sent.
-        self._readable.stop()
-        writable = self._hub.loop.io(self._raw.fileno(), _WRITE)
+    def _upload(self, rest: memoryview, head_only: bool) -> Response:
+        """Send the rest while the answer is waited for: it may come before all is sent (RFC 9112, 9.5)."""
+        self._rest, self._send_error = rest, None
+        writable = self._hub.loop.io(self._socket.fileno(), _WRITE)
+        writable.start(self._on_writable, writable)
         try:
-            with gevent.Timeout(self._timeouts.read_s, ConnectionFailed("send: timed out")):
-                while rest:
-                    self._hub.wait(writable)
-                    try:
-                        rest = rest[self._raw.send(rest) :]
-                    except BlockingIOError:
-                        continue
-                    except OSError as error:
-                        raise self._broken("send", error) from None
+            answer = self._receive(head_only, None)
+        except ConnectionFailed:
+            if self._send_error is not None:
+                raise self._broken("send", self._send_error) from None
+            raise
         finally:
+            writable.stop()
             writable.close()
-        self._readable.start(self._on_readable)
+            left, self._rest = len(self._rest), memoryview(b"")
+        if left:
+            answer.says.keep_alive = False  # the server would take what is missing for the next request
+        return answer
 
-    def _receive(self) -> Answer:
-        now_ns = monotonic_ns()
-        self._give_up_ns = now_ns + int(self._timeouts.answer_s * 1e9)
-        read_ns = int(self._timeouts.read_s * 1e9)
-        self._greenlet = gevent.getcurrent()
-        wait, feed = self._hub.switch, self._parser.feed
+    def _on_writable(self, writable: Any) -> None:
+        try:
+            self._rest = self._rest[self._raw.send(self._rest) :]
+        except BlockingIOError:
+            return
+        except OSError as error:
+            # What the server said before it closed is worth more than that it did.
+            self._send_error = error
+            writable.stop()
+            return
+        self._asked_ns = self._heard_ns = monotonic_ns()
+        if not self._rest:
+            writable.stop()
+
+    def _receive(self, head_only: bool, data: bytes | None) -> Response:
+        """The answer, of which `data` may have come already."""
+        parser, readable = self._parser, self._readable
+        parser.begin(head_only=head_only)
+        self._greenlet = greenlet = getcurrent()
+        self._resume = greenlet.switch
+        in_one_piece = data is not None
         while True:
-            self._stall_ns = now_ns + read_ns
-            self._waiting = self._greenlet.switch
+            if data is None:
+                readable.callback = self._resume
+                self._wait()
+                readable.callback = self._idle
+                try:
+                    data = self._recv(_RECEIVE_BYTES)
+                except BlockingIOError:  # a part of a TLS record, or something that is not for us
+                    continue
+                except OSError as error:
+                    raise self._broken("read", error) from None
+                self._heard_ns = self.done_ns = monotonic_ns()
+                if data and self.first_byte_ns < 0:
+                    self.first_byte_ns = self.done_ns
             try:
-                wait()
-            finally:
-                self._waiting = None
-            try:
-                data = self._raw.recv(_RECEIVE_BYTES)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise self._broken("read", error) from None
-            now_ns = self.done_ns = monotonic_ns()
-            try:
-                if not data:
-                    return self._parser.end()
-                if self.first_byte_ns < 0:
-                    self.first_byte_ns = now_ns
-                answer = feed(data)
+                answer = parser.feed(data) if data else parser.end()
             except ProtocolError as error:
                 stale = not data and self.first_byte_ns < 0 and self.used > 0
                 raise ConnectionFailed(str(error), stale) from None
             if answer is not None:
+                if in_one_piece and not head_only and answer.says.is_simple:
+                    self._remember(answer.head, answer.says)
                 return answer
+            data, in_one_piece = None, False
 
     def _broken(self, doing: str, error: OSError) -> ConnectionFailed:
-        stale = self.used > 0 and self.first_byte_ns < 0 and isinstance(error, ConnectionError)
-        return ConnectionFailed(f"{doing}: {error.strerror or type(error).__name__}", stale)
+        stale = self.used > 0 and self.first_byte_ns < 0 and isinstance(error, ConnectionError | SSLEOFError)
+        if isinstance(error, SSLEOFError):
+            return ConnectionFailed("closed without an answer" if self.first_byte_ns < 0 else "answer cut off", stale)
+        return ConnectionFailed(f"{doing}: {reason(error)}", stale)
 
-    def _on_readable(self) -> None:
-        if self._waiting is not None:
-            self._waiting()
-        elif not self._busy:
-            self._idle_readable()
-
-    def _idle_readable(self) -> None:
+    def _on_idle_readable(self) -> None:
+        if not self.is_open or self._asked_ns:
+            return
         try:
             data = self._raw.recv(1)
         except BlockingIOError:

@@ -10,17 +10,20 @@ import re
 from typing import Any
 
 from edgebench.errors import EdgebenchError
+from edgebench.load.cache_status.recorded import CLAIM_HEADERS, OLD, reduced
 
-CLAIM_HEADERS = ("Cache-Status", "X-Cache-Status", "X-Cache", "CF-Cache-Status")
-"""Headers in which a cache says what it did, the most exact first."""
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_TEXT = rb"[\t -~\x80-\xff]*+"
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: %b)?" % _TEXT)
+FIELD_LINE = re.compile(rb"(%b):(%b)" % (TOKEN, _TEXT))
+"""A header or trailer line without its CRLF: name and value. No control characters (RFC 9110, 5.5), no folding."""
 
-_CLAIM_RANK = {name.lower(): rank for rank, name in enumerate(CLAIM_HEADERS)}
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\0]*)?")
-_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\r\n\0]*)")
 _STAMP = re.compile(rb"seq=([0-9]{1,18});t=([0-9]{1,18})")
-_LENGTH, _CODING, _CONNECTION, _AGE, _ORIGIN, _CLAIM = range(6)
+_LENGTH, _CODING, _CLOSE, _KEEP_ALIVE, _AGE, _ORIGIN, _CLAIM = range(7)
 _MAX_CLAIM_CHARS = 512
 _MAX_KNOWN = 20_000
+_MAX_HEADS = 4096
+_MAX_KNOWN_STATUS_LINES = 1000
 _MAX_KNOWN_BYTES = 256
 NO_STAMP = (-1, -1)
 
@@ -32,7 +35,7 @@ class ProtocolError(EdgebenchError):
 class Head:
     """What a head says."""
 
-    __slots__ = ("age_s", "chunked", "claim", "keep_alive", "length", "stamp", "status")
+    __slots__ = ("age_s", "chunked", "claim", "keep_alive", "length", "reused", "stamp", "status", "text")
 
     def __init__(self, status: int, keep_alive: bool) -> None:
         self.status = status
@@ -41,11 +44,20 @@ class Head:
         """Content-Length; -1: none."""
         self.chunked = False
         self.claim: str | None = None
-        """The most exact cache header as `name: value`, several lines of it joined."""
+        """What caches say they did: lines for cache_status.classify_recorded, each `name: value`; None: nothing."""
         self.age_s = -1
         """-1: no Age header, or it is not a number."""
         self.stamp = NO_STAMP
         """(sequence number, monotonic ns) of the origin's response these bytes are from."""
+        self.text = -1
+        """The recorder's number of the claim; -1: not known yet."""
+        self.reused = False
+        """Whether the claim says that the answer came from a store; set with `text`."""
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether an answer to a GET with this head is it and `length` bytes, with the connection left open."""
+        return self.length >= 0 and self.keep_alive and not self.chunked and self.status not in (204, 304)
 
 
 class HeadReader:
@@ -54,6 +66,14 @@ class HeadReader:
     def __init__(self) -> None:
         self._known: dict[bytes, tuple[int, Any] | tuple[()]] = {}
         self._status_lines: dict[bytes, tuple[int, bool]] = {}
+        self.heads: dict[bytes, Head] = {}
+        """Simple heads seen of late, whole: within a second, a server sends the same ones again and again."""
+
+    def remember(self, head: bytes, says: Head) -> None:
+        """Keep a simple head for looking it up in `heads`."""
+        if len(self.heads) >= _MAX_HEADS:
+            self.heads.clear()
+        self.heads[head] = says
 
     def read(self, head: bytes) -> Head:
         """`head` ends with the empty line. Raises ProtocolError."""
@@ -61,10 +81,11 @@ class HeadReader:
         status, http_1_1 = self._status_lines.get(lines[0]) or self._learn_status_line(lines[0])
         known = self._known
         result = Head(status, http_1_1)
-        claim_rank = len(CLAIM_HEADERS)
+        close = False
         for line in lines[1:]:
-            field = known.get(line)
-            if field is None:
+            try:
+                field = known[line]
+            except KeyError:
                 field = self._learn(line)
             if not field:
                 continue
@@ -74,23 +95,29 @@ class HeadReader:
                     raise ProtocolError("ambiguous length: several Content-Length")
                 result.length = value
             elif kind == _CLAIM:
-                rank, claim = value
-                if rank < claim_rank:
-                    claim_rank, result.claim = rank, claim
-                elif rank == claim_rank:
-                    result.claim = f"{result.claim}, {claim.partition(': ')[2]}"[:_MAX_CLAIM_CHARS]
+                before = result.claim
+                if before is None:
+                    result.claim = value
+                elif len(before) < _MAX_CLAIM_CHARS:
+                    result.claim = f"{before}\n{value}"
             elif kind == _ORIGIN:
                 result.stamp = value
             elif kind == _AGE:
                 result.age_s = value
-            elif kind == _CONNECTION:
-                result.keep_alive = value if value is not None else result.keep_alive
+            elif kind == _KEEP_ALIVE:
+                result.keep_alive = True
+            elif kind == _CLOSE:
+                close = True
             elif result.chunked:
                 raise ProtocolError("transfer coding other than chunked")
             else:
                 result.chunked = True
+        if close:
+            result.keep_alive = False
         if result.chunked and (result.length >= 0 or not http_1_1):
             raise ProtocolError("ambiguous length: Transfer-Encoding beside another length or in HTTP/1.0")
+        if result.claim is None and result.age_s > 0:
+            result.claim = OLD
         return result
 
     def _learn_status_line(self, line: bytes) -> tuple[int, bool]:
@@ -98,12 +125,14 @@ class HeadReader:
         if match is None:
             raise ProtocolError("malformed head" if line[:7] == b"HTTP/1." else "not an HTTP/1 answer")
         known = int(match[2]), match[1] == b"1"
-        if len(self._status_lines) < 1000 and len(line) < _MAX_KNOWN_BYTES:
+        if len(line) <= _MAX_KNOWN_BYTES:
+            if len(self._status_lines) >= _MAX_KNOWN_STATUS_LINES:
+                self._status_lines.clear()
             self._status_lines[line] = known
         return known
 
     def _learn(self, line: bytes) -> tuple[int, Any] | tuple[()]:
-        match = _LINE.fullmatch(line)
+        match = FIELD_LINE.fullmatch(line)
         if match is None:
             raise ProtocolError("malformed head")
         field = _understood(match[1].decode("ascii").lower(), match[2].strip(b" \t"))
@@ -116,8 +145,9 @@ class HeadReader:
 
 def _understood(name: str, value: bytes) -> tuple[int, Any] | tuple[()]:
     """(kind, value) of a field that matters; empty for all others."""
-    if name in _CLAIM_RANK:
-        return _CLAIM, (_CLAIM_RANK[name], f"{name}: {value.decode('latin-1')}"[:_MAX_CLAIM_CHARS])
+    if name in CLAIM_HEADERS:
+        claim = reduced(name, value.decode("latin-1"))
+        return (_CLAIM, claim) if claim is not None else ()
     if name == "content-length":
         if not value.isdigit() or len(value) > 18:
             raise ProtocolError("malformed Content-Length")
@@ -127,8 +157,8 @@ def _understood(name: str, value: bytes) -> tuple[int, Any] | tuple[()]:
             raise ProtocolError("transfer coding other than chunked")
         return _CODING, True
     if name == "connection":
-        options = value.lower()
-        return _CONNECTION, False if b"close" in options else True if b"keep-alive" in options else None
+        options = {option.strip(b" \t") for option in value.lower().split(b",")}
+        return (_CLOSE, True) if b"close" in options else (_KEEP_ALIVE, True) if b"keep-alive" in options else ()
     if name == "age" and value.isdigit() and len(value) <= 18:
         return _AGE, min(int(value), 2**31 - 1)
     if name == "edgebench-origin":

@@ -1,186 +1,130 @@
 """HTTP/1.1 answers, read incrementally: bytes in; an answer, "more is needed", or a ProtocolError out. No I/O.
 
 Strict where leniency would let one answer be taken for another (RFC 9112): folded lines, bare LF, two lengths, a length
-beside Transfer-Encoding, and bytes after the end of an answer are refused.
+beside Transfer-Encoding, and bytes after the end of an answer are refused. What comes out does not depend on how the
+bytes were cut into pieces, and a head or a body that drips costs no more than a few looks at each byte.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from edgebench.load.answer import Answer
+from edgebench.load.answer import Response
+from edgebench.load.body import ChunkedBody, Limits, SizedBody, UnsizedBody
 from edgebench.load.head import Head, HeadReader, ProtocolError
+
+__all__ = ["AnswerParser", "Limits"]
 
 _HEAD_END = b"\r\n\r\n"
 _VERSION = b"HTTP/1."
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]*)?")
-_MAX_CHUNK_LINE_BYTES = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The most one answer may hold."""
-
-    head_bytes: int = 65_536
-    body_bytes: int = 256 * 1024 * 1024
+_DEFAULT_LIMITS = Limits()
+_BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
 class AnswerParser:
-    """Reads answers one by one: `begin`, then `feed` until it returns an Answer, or `end` when the server closes."""
+    """Reads answers one by one: `begin`, then `feed` until it returns a Response, or `end` when the server closes.
 
-    __slots__ = ("_body", "_decoder", "_got", "_head", "_head_only", "_limits", "_need", "_reader", "_says")
+    After a Response or a ProtocolError, only `begin` makes sense.
+    """
 
-    def __init__(self, reader: HeadReader | None = None, limits: Limits = Limits()) -> None:
+    __slots__ = ("_body", "_closing", "_head", "_head_only", "_interims", "_limits", "_partial", "_reader", "_says")
+
+    def __init__(self, reader: HeadReader | None = None, limits: Limits = _DEFAULT_LIMITS) -> None:
         self._reader, self._limits = reader or HeadReader(), limits
-        self._body: list[bytes] = []
+        self._head = b""
+        self._body: ChunkedBody | SizedBody | UnsizedBody
         self.begin()
 
     def begin(self, *, head_only: bool = False) -> None:
         """Expect a new answer; `head_only` for HEAD requests, whose answers have no body whatever they say."""
         self._head_only = head_only
-        self._head = b""
         self._says: Head | None = None
-        self._decoder: _ChunkDecoder | None = None
-        self._need = 0
-        """Bytes of the body; -1: up to the end of the connection, or chunked."""
-        if self._body:
-            self._body = []
+        """Once the final answer's head is complete and its body is not; `_head` and `_body` are set with it."""
+        self._partial: bytearray | None = None
+        """The beginning of a head."""
+        self._interims = 0
+        self._closing = False
+        """An interim answer said that the connection closes after the final one."""
 
-    def feed(self, data: bytes) -> Answer | None:
+    def feed(self, data: bytes) -> Response | None:
         """Take what was received; the answer once it is complete."""
         if self._says is not None:
-            return self._feed_body(self._says, data)
-        if self._head:
-            data = self._head + data
-        end = data.find(_HEAD_END) + 4
-        if end < 4:
-            self._head = data
-            if data[:7] != _VERSION[: len(data)]:
-                raise ProtocolError("not an HTTP/1 answer")
-            if len(data) > self._limits.head_bytes:
-                raise ProtocolError("head over the limit")
-            return None
-        if end > self._limits.head_bytes:
-            raise ProtocolError("head over the limit")
-        self._head = head = data[:end]
-        says = self._reader.read(head)
-        if says.status < 200:
-            if says.status == 101:
-                raise ProtocolError("switched protocols unasked")
-            self._head = b""
-            return self.feed(data[end:]) if len(data) > end else None
-        self._says = says
-        return self._start_body(says, data, end)
+            body = self._body.feed(data)
+            return None if body is None else Response(self._says, self._head, body)
+        if self._partial is not None:
+            whole = self._with_partial(data)
+            if whole is None:
+                return None
+            data = whole
+        start, most = 0, self._limits.head_bytes
+        while True:
+            end = data.find(_HEAD_END, start) + 4
+            if end < 4 or end - start > most:
+                self._wait_for_head(bytearray(data[start:]), 0)
+                return None
+            head = data[start:end]
+            says = self._reader.read(head)
+            if says.status >= 200:
+                return self._start_body(says, head, data, end)
+            self._pass_interim(says)
+            start = end
 
-    def end(self) -> Answer:
+    def end(self) -> Response:
         """The server closed the connection."""
-        if self._says is not None and self._need < 0 and self._decoder is None:
-            return Answer(self._says, self._head, b"".join(self._body))
-        if not self._head:
-            raise ProtocolError("closed without an answer")
-        raise ProtocolError("answer cut off")
+        if self._says is not None:
+            return Response(self._says, self._head, self._body.end())
+        raise ProtocolError("answer cut off" if self._partial else "closed without an answer")
 
-    def _start_body(self, says: Head, data: bytes, end: int) -> Answer | None:
+    def _start_body(self, says: Head, head: bytes, data: bytes, end: int) -> Response | None:
+        """`end` is where in `data` the head has its end."""
+        if self._closing:
+            says.keep_alive = False
         if self._head_only or says.status == 204 or says.status == 304:
-            self._need = 0
+            size = 0
         elif says.chunked:
-            self._decoder = _ChunkDecoder(self._limits)
-            self._need = -1
+            size = -1
         else:
-            self._need = says.length
-            if says.length < 0:
+            size = says.length
+            if size < 0:
                 says.keep_alive = False
-            elif says.length > self._limits.body_bytes:
+            elif size > self._limits.body_bytes:
                 raise ProtocolError("body over the limit")
-        if len(data) == end + self._need and self._need >= 0:
-            return Answer(says, self._head, data[end:])
-        self._got = 0
-        return self._feed_body(says, data[end:])
+        if len(data) - end == size:
+            return Response(says, head, data, end)
+        self._says, self._head = says, head
+        if size >= 0:
+            self._body = SizedBody(size)
+        else:
+            self._body = ChunkedBody(self._limits) if says.chunked else UnsizedBody(self._limits)
+        return self.feed(data[end:]) if len(data) > end else None
 
-    def _feed_body(self, says: Head, data: bytes) -> Answer | None:
-        if self._decoder is not None:
-            body = self._decoder.feed(data)
-            return None if body is None else Answer(says, self._head, body)
-        self._body.append(data)
-        self._got += len(data)
-        if self._need < 0:
-            if self._got > self._limits.body_bytes:
-                raise ProtocolError("body over the limit")
-            return None
-        if self._got < self._need:
-            return None
-        if self._got > self._need:
-            raise ProtocolError("bytes after the end of the answer")
-        return Answer(says, self._head, b"".join(self._body))
+    def _pass_interim(self, says: Head) -> None:
+        if says.status == 101:
+            raise ProtocolError("switched protocols unasked")
+        self._interims += 1
+        if self._interims > self._limits.interim_answers:
+            raise ProtocolError("interim answers over the limit")
+        self._closing = self._closing or not says.keep_alive
 
-
-class _ChunkDecoder:
-    """A chunked body up to the end of its trailers."""
-
-    __slots__ = ("_body_bytes", "_chunks", "_in_trailers", "_left", "_limits", "_pending", "_trailer_bytes")
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._pending = b""
-        self._chunks: list[bytes] = []
-        self._left = 0
-        """Bytes of the current chunk still to come, its CRLF included; 0: a size line is due."""
-        self._body_bytes = 0
-        self._in_trailers = False
-        self._trailer_bytes = 0
-
-    def feed(self, data: bytes) -> bytes | None:
-        data = self._pending + data
-        at = 0
-        while at < len(data):
-            if self._left:
-                taken = self._take_data(data, at)
-                if taken == 0:
-                    break
-                at += taken
-                continue
-            line_end = data.find(b"\r\n", at)
-            if (line_end if line_end >= 0 else len(data)) - at > _MAX_CHUNK_LINE_BYTES:
-                raise ProtocolError("chunk line over the limit")
-            if line_end < 0:
-                break
-            line, at = data[at:line_end], line_end + 2
-            if self._take_line(line):
-                if at < len(data):
-                    raise ProtocolError("bytes after the end of the answer")
-                return b"".join(self._chunks)
-        self._pending = data[at:]
+    def _with_partial(self, data: bytes) -> bytes | None:
+        """All since the head's beginning, if its end is there now."""
+        partial = self._partial
+        assert partial is not None
+        looked_at = len(partial)
+        partial += data
+        if partial.find(_HEAD_END, max(0, looked_at - 3)) >= 0:
+            return bytes(partial)
+        self._wait_for_head(partial, looked_at)
         return None
 
-    def _take_data(self, data: bytes, at: int) -> int:
-        """How many bytes were used; 0: the CRLF after the chunk is not complete yet."""
-        if self._left > 2:
-            piece = data[at : at + self._left - 2]
-            self._chunks.append(piece)
-            self._left -= len(piece)
-            return len(piece)
-        if len(data) - at < 2:
-            return 0
-        if data[at : at + 2] != b"\r\n":
-            raise ProtocolError("malformed chunk")
-        self._left = 0
-        return 2
-
-    def _take_line(self, line: bytes) -> bool:
-        """A size line or a trailer line; true at the end of the body."""
-        if self._in_trailers:
-            self._trailer_bytes += len(line) + 2
-            if self._trailer_bytes > self._limits.head_bytes:
-                raise ProtocolError("trailers over the limit")
-            return not line
-        match = _CHUNK_LINE.fullmatch(line)
-        if match is None:
-            raise ProtocolError("malformed chunk")
-        size = int(match[1], 16)
-        self._body_bytes += size
-        if self._body_bytes > self._limits.body_bytes:
-            raise ProtocolError("body over the limit")
-        self._in_trailers = size == 0
-        self._left = size + 2 if size else 0
-        return False
+    def _wait_for_head(self, partial: bytearray, looked_at: int) -> None:
+        """Keep what there is of a head, and refuse what cannot become one: waiting for its end would take for ever."""
+        most = self._limits.head_bytes
+        if partial[:7] != _VERSION[: len(partial)]:
+            raise ProtocolError("not an HTTP/1 answer")
+        bare_lf = _BARE_LF.search(partial, looked_at, most)
+        if bare_lf:
+            self._reader.read(bytes(partial[: bare_lf.end()]) + _HEAD_END)  # for the error of the first bad line
+        if len(partial) >= most:
+            raise ProtocolError("head over the limit")
+        self._partial = partial

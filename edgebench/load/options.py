@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgebench.errors import UserError
-from edgebench.model import Arrivals, LoadModel
+from edgebench.load import replay as recorded
+from edgebench.load.option_types import checked, number, share, whole
+from edgebench.load.replay import MAX_RATE_RPS, Replay
+from edgebench.model import Arrivals, Bursts, LoadModel
 
 MAX_KEYS = 10_000_000
-MAX_RATE_RPS = 1_000_000.0
+_BURSTS = Bursts()
+_BURST_FACTOR = number(1, 1000)
+_BURST_SHARE = number(0.001, 0.999)
+_BURST_LENGTH = number(0.001, 3600)
+_REPLAY_SPEED = number(0.001, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +28,45 @@ class LoadOptions:
     """What one generator process was asked to do."""
 
     rate_rps: float = 200.0
-    """Of all workers together; 0: closed loop."""
+    """Mean of all workers together; a replay's own where there is one; 0: closed loop."""
     arrivals: Arrivals = Arrivals.POISSON
+    bursts: Bursts = _BURSTS
+    replay_file: Path | None = None
+    replay_speed: float = 1.0
+    replay: Replay | None = None
+    """The times of `replay_file` at `replay_speed`."""
     keys: int = 1000
     zipf_s: float = 0.9
     seed: int = 1
     private_share: float = 0.03
     record: Path | None = None
+    record_parts: Path | None = None
+    """Where workers keep what they send to the master."""
+    parquet: bool = True
     warm_up_min_s: float = 0.0
     warm_up_max_s: float = 0.0
     measure_s: float = 0.0
     spin: bool = False
     wait_for: Path | None = None
+    ca_file: Path | None = None
+    """CA certificates to trust for https hosts; None: the system's."""
 
     @property
     def model(self) -> LoadModel:
         return LoadModel.OPEN if self.rate_rps > 0 else LoadModel.CLOSED
+
+    def facts(self) -> dict[str, str | int | float | None]:
+        """What was offered, for generator.json. A closed loop has no arrivals: requests follow answers."""
+        facts: dict[str, str | int | float | None] = {"model": str(self.model), "rate_rps": self.rate_rps}
+        is_open = self.model is LoadModel.OPEN
+        facts["arrivals"] = str(self.arrivals) if is_open else None
+        if is_open and self.arrivals is Arrivals.BURSTY:
+            bursts = self.bursts
+            facts |= {"burst_factor": bursts.factor, "burst_share": bursts.share, "burst_s": bursts.length_s}
+        if is_open and self.replay is not None:
+            facts |= {"replay": self.replay_file.name if self.replay_file else None}
+            facts |= {"replay_speed": self.replay_speed, "replay_times": len(self.replay.times_ns)}
+        return facts
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -46,34 +75,77 @@ def register(parser: argparse.ArgumentParser) -> None:
     default = LoadOptions()
     add(
         "--rate",
-        type=_number(0, MAX_RATE_RPS),
+        type=number(0, MAX_RATE_RPS),
         default=default.rate_rps,
         metavar="RPS",
         help="Requests per second, whatever the server does (open loop); 0: users wait for their answers (closed loop)",
     )
-    add(
-        "--arrivals",
-        choices=[str(kind) for kind in Arrivals],
-        default=str(default.arrivals),
-        help="How the gaps between requests of an open loop are drawn",
-    )
-    add("--keys", type=_whole(1, MAX_KEYS), default=default.keys, metavar="N", help="How many keys are asked for")
+    _register_arrivals(add)
+    add("--keys", type=whole(1, MAX_KEYS), default=default.keys, metavar="N", help="How many keys are asked for")
     add(
         "--zipf",
-        type=_number(0, 10),
+        type=number(0, 10),
         default=default.zipf_s,
         metavar="S",
         help="Exponent of the keys' popularity; 0: all alike",
     )
-    add("--seed", type=_whole(0, 2**63), default=default.seed, metavar="N", help="Same seed, same requests")
+    add("--seed", type=whole(0, 2**63), default=default.seed, metavar="N", help="Same seed, same requests")
     add(
         "--private-share",
-        type=_share,
+        type=share,
         default=default.private_share,
         metavar="SHARE",
         help="Share of requests for one user's own data",
     )
+    add("--ca-file", type=str, default=None, metavar="FILE", help="CA certificates to trust for https hosts")
     _register_hidden(add)
+
+
+def _register_arrivals(add: Callable[..., Any]) -> None:
+    default = LoadOptions()
+    add(
+        "--arrivals",
+        choices=[str(kind) for kind in Arrivals],
+        default=str(default.arrivals),
+        help="When the requests of an open loop are due: at random, evenly spaced, in bursts, or as --replay says",
+    )
+    add(
+        "--burst-factor",
+        type=_BURST_FACTOR,
+        default=default.bursts.factor,
+        metavar="X",
+        help="Bursty arrivals: rate in a burst over --rate, which stays the mean",
+    )
+    add(
+        "--burst-share",
+        type=_BURST_SHARE,
+        default=default.bursts.share,
+        metavar="SHARE",
+        help="Bursty arrivals: share of the time in bursts; at most 1 / --burst-factor",
+    )
+    add(
+        "--burst-length",
+        type=_BURST_LENGTH,
+        default=default.bursts.length_s,
+        metavar="S",
+        help="Bursty arrivals: mean length of a burst in seconds (exponentially distributed)",
+    )
+    add(
+        "--replay",
+        type=str,
+        default=None,
+        metavar="FILE",
+        help="Replayed arrivals: recorded times, one in seconds per line; or an access log; or a samples.parquet. "
+        "After the last it begins anew",
+        include_in_web_ui=False,  # who may start a test may not therefore have any file opened
+    )
+    add(
+        "--replay-speed",
+        type=_REPLAY_SPEED,
+        default=default.replay_speed,
+        metavar="X",
+        help="Replayed arrivals: this many times as fast as recorded",
+    )
 
 
 def _register_hidden(add: Callable[..., Any]) -> None:
@@ -84,13 +156,28 @@ def _register_hidden(add: Callable[..., Any]) -> None:
         type=str,
         default=None,
         metavar="DIR",
-        help="Write every request's times to this directory",
+        help="Write every request's times to this directory: samples.parquet at the end. Of workers, the master's",
         **hidden,
     )
-    add("--warm-up-min", type=_number(0, 1e6), default=0.0, metavar="S", help="The least the warm-up takes", **hidden)
+    add(
+        "--record-parts",
+        type=str,
+        default=None,
+        metavar="DIR",
+        help="Each worker also writes what it sends to the master to this directory of its own machine",
+        **hidden,
+    )
+    add(
+        "--parquet",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="Make samples.parquet of the raw samples at the end",
+        **hidden,
+    )
+    add("--warm-up-min", type=number(0, 1e6), default=0.0, metavar="S", help="The least the warm-up takes", **hidden)
     add(
         "--warm-up-max",
-        type=_number(0, 1e6),
+        type=number(0, 1e6),
         default=0.0,
         metavar="S",
         help="The most the warm-up takes; it ends earlier, once the hit ratio is steady. 0: none",
@@ -98,7 +185,7 @@ def _register_hidden(add: Callable[..., Any]) -> None:
     )
     add(
         "--measure",
-        type=_number(0, 1e6),
+        type=number(0, 1e6),
         default=0.0,
         metavar="S",
         help="End the run after measuring for this long; 0: run until stopped",
@@ -122,25 +209,67 @@ def _register_hidden(add: Callable[..., Any]) -> None:
 
 
 def from_parsed(parsed: Any) -> LoadOptions:
-    """The options as Locust holds them, checked: the web UI's form has no limits of its own. Raises UserError."""
+    """The options as Locust holds them, checked: the web UI's form has no limits of its own. Raises UserError.
+
+    A file of recorded times is read here, once, before any load.
+    """
     spin = parsed.spin
     options = LoadOptions(
-        rate_rps=_checked("--rate", _number(0, MAX_RATE_RPS), parsed.rate),
-        arrivals=_checked("--arrivals", Arrivals, parsed.arrivals),
-        keys=_checked("--keys", _whole(1, MAX_KEYS), parsed.keys),
-        zipf_s=_checked("--zipf", _number(0, 10), parsed.zipf),
-        seed=_checked("--seed", _whole(0, 2**63), parsed.seed),
-        private_share=_checked("--private-share", _share, parsed.private_share),
+        rate_rps=checked("--rate", number(0, MAX_RATE_RPS), parsed.rate),
+        arrivals=checked("--arrivals", Arrivals, parsed.arrivals),
+        bursts=Bursts(
+            checked("--burst-factor", _BURST_FACTOR, parsed.burst_factor),
+            checked("--burst-share", _BURST_SHARE, parsed.burst_share),
+            checked("--burst-length", _BURST_LENGTH, parsed.burst_length),
+        ),
+        replay_file=Path(parsed.replay) if parsed.replay else None,
+        replay_speed=checked("--replay-speed", _REPLAY_SPEED, parsed.replay_speed),
+        keys=checked("--keys", whole(1, MAX_KEYS), parsed.keys),
+        zipf_s=checked("--zipf", number(0, 10), parsed.zipf),
+        seed=checked("--seed", whole(0, 2**63), parsed.seed),
+        private_share=checked("--private-share", share, parsed.private_share),
         record=Path(parsed.record) if parsed.record else None,
+        record_parts=Path(parsed.record_parts) if parsed.record_parts else None,
+        parquet=bool(parsed.parquet),
         warm_up_min_s=parsed.warm_up_min,
         warm_up_max_s=parsed.warm_up_max,
         measure_s=parsed.measure,
         spin=is_pinned() if spin is None else bool(spin),
         wait_for=Path(parsed.wait_for) if parsed.wait_for else None,
+        ca_file=Path(parsed.ca_file) if parsed.ca_file else None,
     )
     if options.warm_up_min_s > options.warm_up_max_s:
         raise UserError("--warm-up-min: expected at most --warm-up-max; raise --warm-up-max")
-    return options
+    if options.ca_file is not None and not options.ca_file.is_file():
+        raise UserError(f"--ca-file: {options.ca_file}: no such file; expected CA certificates in PEM form")
+    return _with_arrivals(options)
+
+
+def _with_arrivals(options: LoadOptions) -> LoadOptions:
+    """What bursts and replay need is there, and fits; a replay is read."""
+    bursts, file = options.bursts, options.replay_file
+    if (file is not None) != (options.arrivals is Arrivals.REPLAY):
+        raise UserError("--replay FILE and --arrivals replay: expected both or neither; add the one that is missing")
+    if options.arrivals is Arrivals.BURSTY and options.rate_rps > 0:
+        if not bursts.possible:
+            raise UserError(
+                f"--burst-factor: expected at most 1 / --burst-share = {1 / bursts.share:g}, got {bursts.factor:g}: "
+                "bursts alone would exceed the mean rate"
+            )
+        if (in_a_burst := bursts.mean_arrivals(options.rate_rps)) < 1:
+            raise UserError(
+                f"--burst-length: {bursts.length_s:g} s hold {in_a_burst:.2g} requests on average, expected at least "
+                "1; raise it, or --rate, or --burst-factor"
+            )
+    if file is None:
+        return options
+    if options.rate_rps == 0:
+        raise UserError("--rate 0 is a closed loop, which has no arrivals to replay; leave out --rate or --arrivals")
+    try:
+        replay = recorded.read(file, options.replay_speed, options.seed)
+    except UserError as error:
+        raise UserError(f"--replay: {error}") from None
+    return replace(options, replay=replay, rate_rps=replay.rate_rps)
 
 
 def is_pinned() -> bool:
@@ -148,43 +277,3 @@ def is_pinned() -> bool:
     if not hasattr(os, "sched_getaffinity"):
         return False
     return len(os.sched_getaffinity(0)) < (os.cpu_count() or 1)
-
-
-def _checked(option: str, kind: Callable[[Any], Any], value: Any) -> Any:
-    try:
-        return kind(value)
-    except (ValueError, argparse.ArgumentTypeError) as error:
-        raise UserError(f"{option}: {error}") from None
-
-
-def _number(low: float, high: float) -> Callable[[Any], float]:
-    def convert(text: Any) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"expected a number from {low:g} to {high:g}, not {text!r}")
-        return value
-
-    return convert
-
-
-def _whole(low: int, high: int) -> Callable[[Any], int]:
-    def convert(text: Any) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"expected a whole number from {low} to {high}, not {text!r}")
-        return value
-
-    return convert
-
-
-def _share(text: Any) -> float:
-    value = _number(0, 1)(text)
-    if value == 1:
-        raise argparse.ArgumentTypeError("expected a share below 1: the locustfile's other requests need some, too")
-    return value

@@ -1,14 +1,13 @@
-"""Where the load meets Locust: its options, its events, its master and workers.
+"""Where the load meets Locust: its options, and its events in the only process, in a master and in a worker.
 
-A worker tells its master every quarter second how many answers it has and how many were reused; the master decides when
-the warm-up is over and when the test ends. Each worker records its own samples; generator.json is the master's.
+The only process or the master decides when the warm-up is over and when the test ends, and has the record.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic_ns
@@ -18,20 +17,26 @@ import gevent
 from locust import events, log
 from locust.runners import MasterRunner, WorkerRunner
 
-from edgebench.errors import UserError
+from edgebench.errors import EdgebenchError, UserError
 from edgebench.load import options as load_options
 from edgebench.load import stock
+from edgebench.load.clocks import Machine
 from edgebench.load.course import Course, Load
+from edgebench.load.distributed import WorkerSide
+from edgebench.load.live.feed import Live
+from edgebench.load.locust_stats import lean_log_request
+from edgebench.load.master import MasterSide
 from edgebench.load.options import LoadOptions
+from edgebench.load.outcome import write_generator, write_parquet
+from edgebench.load.record import Sink
 from edgebench.load.request import Server
+from edgebench.load.sample_files import FileSink
 from edgebench.load.session import Session
 
 if TYPE_CHECKING:
     from edgebench.load.user import EdgeUser
 
-_TELL_EVERY_S = 0.25
 _WAIT_LIMIT_S = 120.0
-_COUNTS, _END = "edgebench_counts", "edgebench_end"
 _logger = logging.getLogger(__name__)
 
 
@@ -40,8 +45,11 @@ class _State:
 
     session: Session | None = None
     course: Course | None = None
-    recorded = False
-    workers: dict[str, dict[str, Any]] = {}  # noqa: RUF012
+    master: MasterSide | None = None
+    worker: WorkerSide | None = None
+    recorded: LoadOptions | None = None
+    """Of the test that was recorded: the first."""
+    live = Live()
 
 
 def session_of(environment: Any) -> Session:
@@ -57,20 +65,23 @@ def _on_parser(parser: Any, **_: Any) -> None:
 
 
 def _on_init(environment: Any, runner: Any, **_: Any) -> None:
+    if isinstance(runner, MasterRunner):
+        _State.master = MasterSide(runner, Machine.here())
+    elif isinstance(runner, WorkerRunner):
+        _State.worker = WorkerSide(runner, lambda: _State.session, Machine.here())
     try:
         options = load_options.from_parsed(environment.parsed_options)
         _check_host(environment)
-        if options.record is not None and not isinstance(runner, WorkerRunner):
-            _check_directory(options.record)
-        if options.wait_for is not None and not isinstance(runner, WorkerRunner):
-            _wait_for(options.wait_for)
+        if _State.worker is None:
+            if options.record is not None:
+                _check_directory(options.record)
+            if options.wait_for is not None:
+                _wait_for(options.wait_for)
     except UserError as error:
         print(f"locust: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    if isinstance(runner, MasterRunner):
-        runner.register_message(_COUNTS, _on_counts)
-    elif isinstance(runner, WorkerRunner):
-        runner.register_message(_END, _on_end)
+    _State.live.init(environment)
+    environment.stats.log_request = lean_log_request(environment.stats)
     stock.listen(environment, lambda: _State.session)
 
 
@@ -106,30 +117,40 @@ def _check_directory(directory: Path) -> None:
 
 
 def _on_test_start(environment: Any, **_: Any) -> None:
-    runner, parsed = environment.runner, environment.parsed_options
+    parsed = environment.parsed_options
+    while parsed.worker and _State.worker is None:
+        gevent.sleep(0.001)  # a worker that joins a running test may be told to spawn before Locust has fired `init`
     try:
         options = load_options.from_parsed(parsed)
     except UserError as error:
         _logger.error("%s", error)
-        gevent.spawn(runner.stop)
+        gevent.spawn(environment.runner.stop)
         return
     if not _edge_users(environment):
         options = replace(options, rate_rps=0.0)  # somebody's own users keep their own time
-    if isinstance(runner, MasterRunner):
-        _State.workers.clear()
+    if options.record is not None and _State.recorded is not None and _State.worker is None:
+        _logger.warning("--record: only the first test of a process is recorded")
+        parsed.record = None  # the workers get it from here
+        options = replace(options, record=None)
+    if options.record is not None:
+        _State.recorded = options
+    _State.course = _State.session = None
+    live = _State.live.start(environment)
+    if _State.master is not None:
         # Sent to the workers with all other options when they are told to spawn.
-        parsed.edgebench_workers = runner.worker_count
-        _State.course = Course(options, _master_load(environment))
+        parsed.edgebench_workers = _State.master.begin(options.record, lambda: _fail(environment))
+        _State.course = Course(options, _State.master.load(lambda: _finish(environment)))
         return
     for user_class in _edge_users(environment):
         user_class.share_out(options.private_share)
-    workers = getattr(parsed, "edgebench_workers", 1)
-    _State.session = session = Session(options, max(0, runner.worker_index), workers, record=not _State.recorded)
-    if options.record and _State.recorded:
-        _logger.warning("--record: only the first test of a process is recorded")
-    _State.recorded = True
-    if isinstance(runner, WorkerRunner):
-        gevent.spawn(_tell_master, runner, session)
+    try:
+        _State.session = session = _session(options, environment, live)
+    except OSError as error:
+        _logger.error("--record: %s", error)
+        gevent.spawn(_fail, environment)
+        return
+    if _State.worker is not None:
+        _State.worker.tell_always(session)
     else:
         load = Load(
             totals=lambda: (session.answers, session.reused),
@@ -140,20 +161,52 @@ def _on_test_start(environment: Any, **_: Any) -> None:
         _State.course = Course(options, load)
 
 
+def _session(options: LoadOptions, environment: Any, live: Sequence[Sink]) -> Session:
+    sinks = [*live, *_sinks(options, environment.runner)]
+
+    def failed(error: OSError) -> None:
+        _logger.error("--record: %s", error)
+        gevent.spawn(_fail, environment)
+
+    if _State.worker is None:
+        return Session(options, sinks=sinks, failed=failed)
+    workers = environment.parsed_options.edgebench_workers
+    rank = _State.worker.rank(workers)
+    if rank is None:
+        _logger.warning("this worker came after the load was divided: in an open loop it offers none")
+        return Session(options, environment.runner.worker_index, len(workers), sinks, failed, offers_load=False)
+    return Session(options, rank, len(workers), sinks, failed)
+
+
+def _sinks(options: LoadOptions, runner: Any) -> list[Sink]:
+    """Where the samples of this process go. Nothing is recorded where there is none."""
+    sinks: list[Sink] = []
+    if options.record is not None:
+        sinks.append(_State.worker.sink() if _State.worker is not None else FileSink(options.record, 0))
+        if _State.worker is not None and options.record_parts is not None:
+            sinks.append(FileSink(options.record_parts, runner.worker_index))
+    return sinks
+
+
 def _on_spawning_complete(**_: Any) -> None:
-    session, course = _State.session, _State.course
-    if session is not None:
-        session.begin()
-    if course is not None:
-        course.begin(session.start_ns if session is not None else monotonic_ns())
+    session, course, master = _State.session, _State.course, _State.master
+    if session is not None and not (_State.worker is not None and session.offers_load):
+        session.begin()  # a worker that divides the load begins when the master says
+    if course is not None and course.start_ns < 0:
+        course.begin(master.start() if master is not None else session.start_ns if session is not None else -1)
 
 
-def _on_test_stop(environment: Any, **_: Any) -> None:
-    session, runner = _State.session, environment.runner
+def _on_test_stopping(**_: Any) -> None:
+    if _State.master is not None:
+        _State.master.collect()
+
+
+def _on_test_stop(**_: Any) -> None:
+    session = _State.session
     if session is not None:
         session.close()
-        if isinstance(runner, WorkerRunner):
-            runner.send_message(_COUNTS, _counts(session))
+        if _State.worker is not None:
+            _State.worker.tell(session, closed=True)
     if _State.course is not None:
         _State.course.stop()
         _write_generator()
@@ -161,11 +214,17 @@ def _on_test_stop(environment: Any, **_: Any) -> None:
 
 def _on_quitting(environment: Any, **_: Any) -> None:
     # A server's errors are a result, recorded as such, and no failure of the generator.
-    runner, recording = environment.runner, environment.parsed_options.record
+    runner = environment.runner
     clean = not runner.exceptions and not log.unhandled_greenlet_exception
-    if recording and clean and environment.process_exit_code is None:
+    if _State.recorded is not None and clean and environment.process_exit_code is None:
         environment.process_exit_code = 0
-    environment.events.quit.add_listener(lambda **_: _write_generator())
+
+
+def _on_quit(**_: Any) -> None:
+    _write_generator()
+    recorded = _State.recorded
+    if recorded is not None and recorded.record is not None and recorded.parquet and _State.worker is None:
+        write_parquet(recorded.record)
 
 
 def _finish(environment: Any) -> None:
@@ -175,71 +234,26 @@ def _finish(environment: Any) -> None:
         environment.runner.stop()
 
 
-# --- master and workers ------------------------------------------------------------------------------------------
-
-
-def _counts(session: Session) -> dict[str, Any]:
-    return {"reused": session.reused, "drained": session.drained, "counters": session.counters()}
-
-
-def _tell_master(runner: WorkerRunner, session: Session) -> None:
-    while _State.session is session and runner.state not in ("stopped", "cleanup"):
-        runner.send_message(_COUNTS, _counts(session))
-        gevent.sleep(_TELL_EVERY_S)
-
-
-def _on_counts(environment: Any, msg: Any, **_: Any) -> None:
-    _State.workers[msg.node_id] = msg.data
-
-
-def _on_end(environment: Any, msg: Any, **_: Any) -> None:
-    if _State.session is not None:
-        _State.session.end_at(msg.data["end_ns"])
-
-
-def _master_load(environment: Any) -> Load:
-    reports = _State.workers
-
-    def totals() -> tuple[int, int]:
-        return sum(r["counters"]["answers"] for r in reports.values()), sum(r["reused"] for r in reports.values())
-
-    return Load(
-        totals=totals,
-        end_at=lambda end_ns: environment.runner.send_message(_END, {"end_ns": end_ns}),
-        drained=lambda: all(report["drained"] for report in reports.values()),
-        finish=lambda: _finish(environment),
-    )
-
-
-# --- generator.json ----------------------------------------------------------------------------------------------
+def _fail(environment: Any) -> None:
+    """The generator could not do its part."""
+    environment.process_exit_code = EdgebenchError.exit_code
+    _finish(environment)
 
 
 def _write_generator() -> None:
-    course, session = _State.course, _State.session
+    course, session, master = _State.course, _State.session, _State.master
     if course is None or course.options.record is None or course.start_ns < 0:
         return
-    options = course.options
-    reports = [session.counters()] if session is not None else [r["counters"] for r in _State.workers.values()]
-    generator = {
-        "start_ns": course.start_ns,
-        "measure_start_ns": course.measure_start_ns,
-        "measure_end_ns": course.measure_end_ns,
-        "warm_up_end": course.warm_up_end,
-        "complete": course.complete,
-        "model": str(options.model),
-        "rate_rps": options.rate_rps,
-        "arrivals": str(options.arrivals),
-        "keys": options.keys,
-        "zipf_s": options.zipf_s,
-        "seed": options.seed,
-        "spin": options.spin,
-        "workers": len(reports),
-        **{name: sum(report[name] for report in reports) for name in (reports[0] if reports else {})},
-    }
-    path = course.options.record / "generator.json"
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(generator, indent=2) + "\n")
-    part.replace(path)
+    if master is not None:
+        counters, workers = master.counters(), master.facts()
+    elif session is not None:
+        counters = [session.counters()]
+        recorded = {"received": session.recorded, "recorded": session.recorded, "complete": session.closed}
+        clock = {"clock_offset_ns": 0, "clock_uncertainty_ns": 0, "clock_points": [[0, 0]]}
+        workers = [{"worker": 0, "host": Machine.here().host, **recorded, **clock}]
+    else:
+        return
+    write_generator(course.options.record, course, counters, workers)
 
 
 _hooks: Any = events  # not annotated in Locust
@@ -247,5 +261,7 @@ _hooks.init_command_line_parser.add_listener(_on_parser)
 _hooks.init.add_listener(_on_init)
 _hooks.test_start.add_listener(_on_test_start)
 _hooks.spawning_complete.add_listener(_on_spawning_complete)
+_hooks.test_stopping.add_listener(_on_test_stopping)
 _hooks.test_stop.add_listener(_on_test_stop)
 _hooks.quitting.add_listener(_on_quitting)
+_hooks.quit.add_listener(_on_quit)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json as json_module
 import re
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from edgebench.errors import UserError
 
 _SAFE_IN_TARGET = "/?#[]@!$&'()*+,;=:%-._~"
 _PLAIN_TARGET = re.compile(r"/[!-~]*")
-_FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BAD_IN_VALUE = re.compile(r"[\r\n\0]")
+_AUTHORITY = re.compile(r"[!-?A-~]+")  # no @
+_ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
+_OURS = ("content-length", "transfer-encoding")
 
-Body = bytes | str | Mapping[str, str] | None
+Params = Mapping[str, Any] | Sequence[tuple[str, Any]] | None
+Body = bytes | str | Mapping[str, Any] | Sequence[tuple[str, Any]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Server:
     port: int
     authority: str
     """For the Host header."""
+    tls: bool = False
 
     @classmethod
     def from_url(cls, url: str | None) -> Server:
@@ -35,20 +41,43 @@ class Server:
             raise UserError("no host: give --host http://127.0.0.1:8000, or set `host` in the User class")
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
+            host, port = parts.hostname, _port(parts)
+            (host or "").encode("idna")
         except ValueError as error:
             raise UserError(f"host {url!r}: {error}") from None
-        if parts.scheme == "https":
-            raise UserError(f"host {url!r}: https comes later; EdgeUser speaks http:// only")
-        if parts.scheme != "http" or not host:
-            raise UserError(f"host {url!r}: expected http://name:port")
-        if parts.path not in ("", "/") or parts.query or parts.username:
-            raise UserError(f"host {url!r}: expected http://name:port without a path or credentials")
-        return cls(host, port or 80, parts.netloc)
+        if parts.scheme not in ("http", "https") or not host:
+            raise UserError(f"host {url!r}: expected http://name:port or https://name:port")
+        if parts.path not in ("", "/") or parts.query or not _AUTHORITY.fullmatch(parts.netloc):
+            raise UserError(f"host {url!r}: expected http://name:port without a path or credentials, in ASCII")
+        return cls(host, port, parts.netloc, parts.scheme == "https")
+
+    @property
+    def base_url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{self.authority}"
+
+    def target(self, path: str, params: Params = None) -> str:
+        """The request target for a path, or for an absolute URL of this server."""
+        if isinstance(path, str) and _ABSOLUTE.match(path):
+            path = self.path_of(path)
+        return request_target(path, params)
+
+    def path_of(self, url: str) -> str:
+        """Path and query of an absolute URL of this server; ValueError for any other's."""
+        parts = urlsplit(url)
+        if (parts.scheme == "https", parts.hostname, _port(parts)) != (self.tls, self.host, self.port):
+            raise ValueError(f"{url!r} is not on {self.base_url}: a client has one server; use a User class for each")
+        return f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
 
 
-def request_target(path: str, params: Mapping[str, Any] | None = None) -> str:
-    """Path and query as they go on the wire: what must be quoted is quoted."""
+def _port(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def request_target(path: str, params: Params = None) -> str:
+    """Path and query as they go on the wire: what must be quoted is quoted, a fragment is left out."""
+    if not isinstance(path, str):
+        raise ValueError(f"path must be a str: {path!r}")
+    path = path.partition("#")[0]
     if params:
         path = f"{path}{'&' if '?' in path else '?'}{urlencode(params, doseq=True)}"
     if _PLAIN_TARGET.fullmatch(path):
@@ -56,6 +85,20 @@ def request_target(path: str, params: Mapping[str, Any] | None = None) -> str:
     if not path.startswith("/"):
         raise ValueError(f"path must start with '/': {path!r}")
     return quote(path, safe=_SAFE_IN_TARGET)
+
+
+class Ready:
+    """A request as it goes on the wire, and the numbers by which a recorder names it."""
+
+    __slots__ = ("base_url", "endpoint", "is_head", "key", "method", "name", "target", "wire")
+
+    def __init__(
+        self, method: str, name: str, base_url: str, target: str, wire: bytes, numbers: tuple[int, int]
+    ) -> None:
+        """`numbers`: of the endpoint and the key."""
+        self.method, self.name, self.base_url, self.target, self.wire = method, name, base_url, target, wire
+        self.is_head = method == "HEAD"
+        self.endpoint, self.key = numbers
 
 
 def request_bytes(
@@ -66,26 +109,62 @@ def request_bytes(
     json: Any = None,
     data: Body = None,
 ) -> bytes:
-    """One HTTP/1.1 request, complete. A header's name or value that would break out of its line is a ValueError."""
-    body, content_type = _body(json, data)
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {authority}"]
-    given = {name.lower() for name in headers} if headers else set()
-    for name, value in (headers or {}).items():
-        if not _FIELD_NAME.fullmatch(name) or _BAD_IN_VALUE.search(value):
-            raise ValueError(f"header {name!r}: not allowed in a request")
-        lines.append(f"{name}: {value}")
-    if body is not None or method in ("POST", "PUT"):
+    """One HTTP/1.1 request, complete. `headers` may hold another Host.
+
+    A method, or a header's name or value, that would break out of its line is a ValueError.
+    """
+    if not _TOKEN.fullmatch(method):
+        raise ValueError(f"method {method!r}: not allowed in a request")
+    body, content_type = encoded_body(json, data)
+    fields = dict(headers or {})
+    given = {name.lower() for name in fields}
+    if "host" not in given:
+        fields = {"Host": authority, **fields}
+    lines = [f"{method} {target} HTTP/1.1", *(_line(name, value) for name, value in fields.items())]
+    if body is not None or method in ("POST", "PUT", "PATCH"):
         lines.append(f"Content-Length: {len(body or b'')}")
     if content_type and "content-type" not in given:
         lines.append(f"Content-Type: {content_type}")
     return "\r\n".join([*lines, "\r\n"]).encode("latin-1") + (body or b"")
 
 
-def _body(json: Any, data: Body) -> tuple[bytes | None, str | None]:
+def encoded_body(json: Any, data: Body) -> tuple[bytes | None, str | None]:
+    """The bytes to send, None for none, and their media type where they say it."""
     if json is not None:
+        if data:
+            raise ValueError("both json and data are given: a request has one body")
         return json_module.dumps(json, separators=(",", ":")).encode(), "application/json"
     if data is None or isinstance(data, bytes):
         return data, None
     if isinstance(data, str):
         return data.encode(), None
-    return urlencode(data).encode(), "application/x-www-form-urlencoded"
+    return urlencode(data, doseq=True).encode(), "application/x-www-form-urlencoded"
+
+
+def merged(*headers: Mapping[str, str] | None) -> dict[str, str]:
+    """All of them; of the same name in any case, the last."""
+    fields: dict[str, tuple[str, str]] = {}
+    for some in headers:
+        for name, value in (some or {}).items():
+            fields[name.lower()] = name, value
+    return dict(fields.values())
+
+
+def basic_auth(user: str, password: str) -> str:
+    """For the Authorization header (RFC 7617)."""
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _line(name: str, value: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"header {name!r}: expected a str, got {value!r}")
+    if not _TOKEN.fullmatch(name) or _BAD_IN_VALUE.search(value):
+        raise ValueError(f"header {name!r}: not allowed in a request")
+    if name.lower() in _OURS:
+        raise ValueError(f"header {name!r}: the client says how long a body is; leave it out")
+    if not value.isascii():
+        try:
+            value.encode("latin-1")
+        except UnicodeEncodeError:
+            raise ValueError(f"header {name!r}: has characters that no header can hold; encode them") from None
+    return f"{name}: {value}"

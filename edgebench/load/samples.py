@@ -1,27 +1,35 @@
-"""Raw records to the samples table of a trial. Not imported while load is offered: pyarrow takes its time."""
+"""Raw records to the samples table of a trial, in bounded memory. Not imported while load is offered: it takes time.
+
+`python -m edgebench.load.samples DIR` writes DIR/samples.parquet.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from edgebench.errors import EdgebenchError
-from edgebench.load.cache_status import classify
-from edgebench.load.record import FIELDS, RECORD, RETRIED, REUSED, UNKNOWN
-from edgebench.model import Claim, Phase
+from edgebench.errors import EdgebenchError, UserError
+from edgebench.load import record
+from edgebench.load.cache_status import classify_recorded
+from edgebench.load.raw_records import RawRecords, Strings, read_strings
+from edgebench.load.record import NO_USER, RETRIED, REUSED
+from edgebench.load.texts import TextColumn
+from edgebench.model import ClaimedOutcome, Phase
 from edgebench.store import SAMPLES
 
-_DTYPE = np.dtype([(name, kind) for name, _, kind in FIELDS])
-assert _DTYPE.itemsize == RECORD.size
-_PHASES = [str(Phase.WARM_UP), str(Phase.MEASURE)]
-
-Strings = dict[str, dict[int, Any]]
+BATCH_ROWS = 2**17
+"""Rows converted at a time, and in a row group."""
+_PHASES = pa.array([str(Phase.WARM_UP), str(Phase.MEASURE)])
+_TEXTS = ("method", "endpoint", "key", "claim", "error")
 
 
 def read_generator(directory: Path) -> dict[str, Any] | None:
@@ -38,92 +46,177 @@ def read_generator(directory: Path) -> dict[str, Any] | None:
 def read(directory: Path, start_monotonic_ns: int) -> pa.Table:
     """The samples of all workers in `directory` as store.SAMPLES, ordered by sent_ns; times since `start_monotonic_ns`.
 
-    A record that was cut off is ignored. Without generator.json nobody knows when the measurement began, and every
-    sample counts as warm-up. A sample's phase is that of its scheduled time; what was due after the end is not measured
-    either.
+    Times of a worker whose clock is not the master's are shifted by what generator.json says of it. A record that was
+    cut off is ignored. Without generator.json nobody knows when the measurement began, and every sample counts as
+    warm-up. A sample's phase is that of its scheduled time; what was due after the end is not measured either.
     """
-    generator = read_generator(directory)
-    begin, end = (generator["measure_start_ns"], generator["measure_end_ns"]) if generator else (-1, -1)
-    files = sorted(directory.glob("samples-*.bin"))
-    parts = [_read_worker(path, int(path.stem.partition("-")[2]), start_monotonic_ns, begin, end) for path in files]
-    if not parts:
-        return SAMPLES.empty_table()
-    return pa.concat_tables(parts).unify_dictionaries().sort_by("sent_ns").cast(SAMPLES)
+    batches = list(_Conversion(directory, start_monotonic_ns).batches())
+    return pa.Table.from_batches(batches, SAMPLES).unify_dictionaries()
+
+
+def write_parquet(directory: Path, path: Path, start_monotonic_ns: int) -> int:
+    """Write what `read` would give as Parquet, a batch at a time; returns the number of rows.
+
+    Takes about 20 bytes of memory per sample, and some 150 MB besides.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    rows = 0
+    try:
+        with pq.ParquetWriter(part, SAMPLES, compression="zstd") as writer:
+            for batch in _Conversion(directory, start_monotonic_ns).batches():
+                writer.write_batch(batch)
+                rows += batch.num_rows
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return rows
 
 
 def retried(directory: Path) -> int:
     """How many samples needed a second connection because the server had closed the first while it was idle."""
-    return sum(int(np.count_nonzero(_records(path)["flags"] & RETRIED)) for path in directory.glob("samples-*.bin"))
+    return sum(
+        int(np.count_nonzero(record.flags(rows) & RETRIED))
+        for path in directory.glob("samples-*.bin")
+        for rows in RawRecords(path).blocks()
+    )
 
 
-def _records(path: Path) -> NDArray[np.void]:
-    whole = path.stat().st_size // RECORD.size
-    return np.fromfile(path, dtype=_DTYPE, count=whole)
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """How far a worker's clock is ahead of the master's: (worker's time, offset) in ns, at one instant or several."""
+
+    points: tuple[tuple[int, int], ...] = ((0, 0),)
+
+    def offset_ns(self, worker_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """At each of these times of the worker's clock; between two measurements on a straight line."""
+        first_ns, first_offset_ns = self.points[0]
+        if len(self.points) == 1:
+            return np.full(len(worker_ns), first_offset_ns, dtype=np.int64)
+        times = [at_ns - first_ns for at_ns, _ in self.points]
+        drift = [offset_ns - first_offset_ns for _, offset_ns in self.points]
+        return first_offset_ns + np.rint(np.interp(worker_ns - first_ns, times, drift)).astype(np.int64)
 
 
-def _read_strings(path: Path) -> Strings:
-    tables: Strings = {"endpoint": {}, "key": {}, "claim": {}, "error": {}}
-    if path.exists():
-        for line in path.read_bytes().split(b"\n"):
-            try:
-                kind, number, value = json.loads(line)
-            except ValueError:
-                continue  # cut off: no record that uses it was written
-            tables[kind][number] = value
-    return tables
+def _worker(path: Path) -> int:
+    return int(path.stem.partition("-")[2])
 
 
-def _read_worker(path: Path, worker: int, start_ns: int, begin: int, end: int) -> pa.Table:
-    rows = _records(path)
-    strings = _read_strings(path.with_name(f"strings-{worker}.jsonl"))
-    scheduled = rows["scheduled_ns"]
-    measured = (scheduled >= begin) & (scheduled < end)
-    first_byte = rows["first_byte_ns"]
-    endpoints, claims, errors = strings["endpoint"], strings["claim"], strings["error"]
-    columns = {
-        "scheduled_ns": scheduled - start_ns,
-        "sent_ns": rows["sent_ns"] - start_ns,
-        "first_byte_ns": np.where(first_byte < 0, -1, first_byte - start_ns),
-        "done_ns": rows["done_ns"] - start_ns,
-        "send_lag_ns": rows["send_lag_ns"].astype(np.int64),
-        "method": _text(rows["endpoint"], endpoints, lambda pair: str(pair[0])),
-        "endpoint": _text(rows["endpoint"], endpoints, lambda pair: str(pair[1])),
-        "key": _text(rows["key"], strings["key"], str),
-        "status": rows["status"].astype(np.int16),
-        "bytes": rows["bytes"],
-        "claim": _text(rows["claim"], claims, _claim, none=Claim.NONE, unknown=Claim.UNKNOWN),
-        "age_s": pa.array(rows["age_s"], mask=rows["age_s"] < 0),
-        "origin_seq": pa.array(rows["origin_seq"], mask=rows["origin_seq"] < 0),
-        "user": rows["user"],
-        "worker": np.full(len(rows), worker, dtype=np.int16),
-        "port": rows["port"].astype(np.int32),
-        "reused_connection": (rows["flags"] & REUSED).astype(bool),
-        "phase": pa.DictionaryArray.from_arrays(measured.astype(np.int32), pa.array(_PHASES)),
-        "error": _text(rows["error"], errors, str, unknown="unknown"),
-    }
-    return pa.table(columns)
+class _Part:
+    """What one worker recorded: its records, its clock, and what its numbers of strings mean in each text column."""
+
+    def __init__(self, path: Path, clock: _Clock, columns: dict[str, TextColumn]) -> None:
+        self.worker = _worker(path)
+        self.records = RawRecords(path)
+        self.clock = clock
+        strings = read_strings(path.with_name(f"strings-{self.worker}.jsonl"))
+        self.codes = {name: columns[name].learn(*_meanings(name, strings)) for name in _TEXTS}
+
+    def sent_ns(self) -> NDArray[np.int64]:
+        """By the master's clock."""
+        sent = np.concatenate([rows["sent_ns"] for rows in self.records.blocks()] or [np.empty(0, dtype=np.int64)])
+        return sent - self.clock.offset_ns(sent)
 
 
-def _claim(header: str) -> str:
-    name, _, value = header.partition(":")
-    return classify(name, value)
+class _Conversion:
+    """The samples of one directory, in order."""
+
+    def __init__(self, directory: Path, start_ns: int) -> None:
+        generator = read_generator(directory) or {"measure_start_ns": -1, "measure_end_ns": -1}
+        self._start_ns = start_ns
+        self._begin_ns, self._end_ns = generator["measure_start_ns"], generator["measure_end_ns"]
+        workers = generator.get("workers")
+        clocks = {
+            int(each["worker"]): _Clock(tuple((at, offset) for at, offset in each["clock_points"]))
+            for each in (workers if isinstance(workers, list) else ())
+        }
+        self._columns = {name: TextColumn() for name in _TEXTS}
+        paths = sorted((_worker(path), path) for path in directory.glob("samples-*.bin"))
+        self._parts = [_Part(path, clocks.get(worker, _Clock()), self._columns) for worker, path in paths]
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        if not self._parts:
+            return
+        order = np.argsort(np.concatenate([part.sent_ns() for part in self._parts]), kind="stable")
+        ends = np.cumsum([len(part.records) for part in self._parts])
+        for first in range(0, len(order), BATCH_ROWS):
+            places = order[first : first + BATCH_ROWS]
+            yield self._batch(places, np.searchsorted(ends, places, side="right"), ends)
+
+    def _batch(self, places: NDArray[np.int64], part_of: NDArray[np.int64], ends: NDArray[np.int64]) -> pa.RecordBatch:
+        rows = np.empty(len(places), dtype=record.DTYPE)
+        offset = np.zeros(len(places), dtype=np.int64)
+        worker = np.zeros(len(places), dtype=np.int16)
+        codes = {name: np.empty(len(places), dtype=np.int32) for name in _TEXTS}
+        for number in np.unique(part_of).tolist():
+            part, chosen = self._parts[number], np.flatnonzero(part_of == number)
+            found = part.records.at(places[chosen] - (ends[number] - len(part.records)))
+            rows[chosen], worker[chosen] = found, part.worker
+            offset[chosen] = part.clock.offset_ns(found["sent_ns"])
+            for name in _TEXTS:
+                codes[name][chosen] = part.codes[name].of(found[_NUMBER[name]])
+        texts = {name: self._columns[name].array(codes[name]) for name in _TEXTS}
+        return pa.record_batch(self._arrays(rows, offset, worker) | texts).select(SAMPLES.names).cast(SAMPLES)
+
+    def _arrays(self, rows: NDArray[np.void], offset: NDArray[np.int64], worker: NDArray[np.int16]) -> dict[str, Any]:
+        """All columns but the texts."""
+        scheduled, shift = rows["scheduled_ns"] - offset, offset + self._start_ns
+        measured = (scheduled >= self._begin_ns) & (scheduled < self._end_ns)
+        first_byte = record.first_byte_ns(rows)
+        user = rows["user"].astype(np.int32)
+        return {
+            "scheduled_ns": rows["scheduled_ns"] - shift,
+            "sent_ns": rows["sent_ns"] - shift,
+            "first_byte_ns": np.where(first_byte < 0, -1, first_byte - shift),
+            "done_ns": rows["done_ns"] - shift,
+            "send_lag_ns": rows["send_lag_ns"].astype(np.int64),
+            "status": record.status(rows),
+            "bytes": rows["bytes"].astype(np.int64),
+            "age_s": pa.array(rows["age_s"], mask=rows["age_s"] < 0),
+            "origin_seq": pa.array(rows["origin_seq"], mask=rows["origin_seq"] < 0),
+            "user": np.where(user == NO_USER, -1, user),
+            "worker": worker,
+            "port": rows["port"].astype(np.int32),
+            "reused_connection": (record.flags(rows) & REUSED).astype(bool),
+            "phase": pa.DictionaryArray.from_arrays(measured.astype(np.int32), _PHASES),
+        }
 
 
-def _text(
-    numbers: NDArray[Any],
-    values: Mapping[int, Any],
-    text_of: Callable[[Any], str],
-    none: str | None = None,
-    unknown: str = "(unknown)",
-) -> pa.DictionaryArray:
-    """Numbers of strings to a column of text: each distinct number is looked up once."""
-    distinct, positions = np.unique(numbers, return_inverse=True)
-    texts = [
-        none if number == 0 else unknown if number == UNKNOWN or number not in values else text_of(values[number])
-        for number in distinct.tolist()
-    ]
-    known = sorted({text for text in texts if text is not None})
-    place = {text: at for at, text in enumerate(known)}
-    codes = np.array([place[text] if text is not None else -1 for text in texts], dtype=np.int32)
-    codes = codes[positions] if len(distinct) else np.zeros(0, dtype=np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(known, type=pa.string()))
+_NUMBER = {"method": "endpoint", "endpoint": "endpoint", "key": "key", "claim": "text", "error": "text"}
+"""The field of a record that has the number of the column's string."""
+
+
+def _meanings(column: str, strings: Strings) -> tuple[dict[int, str | None], str | None, str]:
+    """(text by number, text of NONE, text of UNKNOWN) of one worker's strings in one column."""
+    if column in ("method", "endpoint"):
+        at = 0 if column == "method" else 1
+        return {number: str(pair[at]) for number, pair in strings["endpoint"].items()}, None, "(unknown)"
+    if column == "key":
+        return {number: str(key) for number, key in strings["key"].items()}, None, "(unknown)"
+    if column == "error":
+        return {number: error for number, (_, error) in strings["text"].items()}, None, "unknown"
+    claims: dict[int, str | None] = {number: _claim(claim) for number, (claim, _) in strings["text"].items()}
+    return claims, str(ClaimedOutcome.NONE), str(ClaimedOutcome.UNKNOWN)
+
+
+def _claim(recorded: str | None) -> str:
+    return str(ClaimedOutcome.NONE if recorded is None else classify_recorded(recorded).outcome)
+
+
+def _main(words: list[str]) -> int:
+    if len(words) != 1 or not Path(words[0]).is_dir():
+        print("usage: python -m edgebench.load.samples DIR, as given to --record", file=sys.stderr)
+        return 2
+    directory = Path(words[0])
+    generator = read_generator(directory)
+    try:
+        rows = write_parquet(directory, directory / "samples.parquet", generator["start_ns"] if generator else 0)
+    except (OSError, pa.ArrowException, EdgebenchError) as error:
+        print(f"{directory}: {error}", file=sys.stderr)
+        return UserError.exit_code
+    print(f"{rows:,} samples: {directory / 'samples.parquet'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

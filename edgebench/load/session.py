@@ -4,40 +4,57 @@ from __future__ import annotations
 
 import gc
 import random
+from collections.abc import Callable, Sequence
 from time import monotonic_ns, process_time
 from typing import TYPE_CHECKING
 
 from gevent import get_hub
+from gevent.event import Event
 
 from edgebench.load.arrivals import arrival_times_ns, seed_of
-from edgebench.load.cache_status import classify
+from edgebench.load.cache_status import classify_recorded
 from edgebench.load.dispatch import NEVER_NS, Dispatcher
-from edgebench.load.head import HeadReader
+from edgebench.load.head import Head, HeadReader
 from edgebench.load.options import LoadOptions
 from edgebench.load.popularity import Popularity
-from edgebench.load.record import Recorder
-from edgebench.model import Claim, LoadModel
+from edgebench.load.record import Recorder, Sink
+from edgebench.load.request import Ready
+from edgebench.model import ClaimedOutcome, LoadModel
 
 if TYPE_CHECKING:
     from edgebench.load.client import EdgeClient
 
 _HOUSEKEEPING_S = 0.25
-_LATE_NS = 1_000_000
+LATE_NS = 1_000_000
+"""A send lag beyond this is counted as late."""
 _LEAD_NS = 100_000_000
 """The users spawned last still have to connect."""
-_REUSED_CLAIMS = (Claim.HIT, Claim.STALE)
+_REUSED_CLAIMS = (ClaimedOutcome.HIT, ClaimedOutcome.STALE)
 _MAX_CLAIMS = 10_000
 
 
 class Session:
     """Made when a test starts; `begin` when all users are there; `close` when they are gone."""
 
-    def __init__(self, options: LoadOptions, worker: int = 0, workers: int = 1, record: bool = True) -> None:
+    def __init__(
+        self,
+        options: LoadOptions,
+        worker: int = 0,
+        workers: int = 1,
+        sinks: Sequence[Sink] = (),
+        failed: Callable[[OSError], None] | None = None,
+        offers_load: bool = True,
+    ) -> None:
+        """`worker` of `workers` that divide the load. Samples go to `sinks`; `failed` is told when one cannot take
+        them. Without `offers_load` nothing ever comes due in an open loop."""
         self.options, self.worker, self.workers = options, worker, workers
         self.dispatcher = Dispatcher(options.spin) if options.model is LoadModel.OPEN else None
-        self.recorder = Recorder(options.record, worker) if options.record and record else None
+        self.recorder = self._recorder = Recorder(sinks, failed) if sinks else None
+        self.offers_load = offers_load
+        self._closing, self._closed = False, Event()
         self.head_reader = HeadReader()
-        self.requests: dict[type, dict[tuple[str, str], bytes]] = {}
+        self.requests: dict[type, dict[tuple[str, str, str | None], Ready]] = {}
+        """Those that need nothing but to be sent, by class of user, and by method, path and name as they are given."""
         self.clients: set[EdgeClient] = set()
         self.users = 0
         self.start_ns = -1
@@ -50,17 +67,17 @@ class Session:
         self._tick = get_hub().loop.timer(_HOUSEKEEPING_S, _HOUSEKEEPING_S)
         self._tick.start(self._housekeeping)
 
-    def begin(self) -> None:
-        """All users are there: offer load from now on."""
+    def begin(self, start_ns: int | None = None) -> None:
+        """All users are there: offer load from `start_ns` on, or from now on."""
         if self.start_ns >= 0:
             return
         gc.collect()
         gc.freeze()  # collections during the test look at what the test made, not at all of Locust
         self._seed_tasks()
-        self.start_ns = monotonic_ns() + _LEAD_NS
-        if self.dispatcher is not None:
+        self.start_ns = monotonic_ns() + _LEAD_NS if start_ns is None else start_ns
+        if self.dispatcher is not None and self.offers_load:
             o = self.options
-            times = arrival_times_ns(o.arrivals, o.rate_rps, o.seed, self.worker, self.workers)
+            times = arrival_times_ns(o.arrivals, o.rate_rps, o.seed, self.worker, self.workers, o.bursts, o.replay)
             self.dispatcher.start(self.start_ns, times)
 
     def end_at(self, end_ns: int) -> None:
@@ -84,7 +101,11 @@ class Session:
         return not offering and not any(client.busy for client in self.clients)
 
     def close(self) -> None:
-        """All users are gone. What was due and never sent is recorded as unanswered."""
+        """All users are gone. What was due and never sent is recorded as unanswered; all samples reach their sinks."""
+        if self._closing:
+            self._closed.wait()
+            return
+        self._closing = True
         self._tick.stop()
         self._tick.close()
         if self.dispatcher is not None:
@@ -92,9 +113,19 @@ class Session:
             for due_ns in self.dispatcher.backlog:
                 self._never_sent(due_ns)
             self.dispatcher.backlog.clear()
-        if self.recorder is not None:
-            self.recorder.close()
-            self.recorder = None
+        recorder, self.recorder = self.recorder, None
+        if recorder is not None:
+            recorder.close()
+        self._closed.set()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed.is_set()
+
+    @property
+    def recorded(self) -> int:
+        """Samples handed to sinks, or about to be."""
+        return self._recorder.recorded if self._recorder is not None else 0
 
     def popular(self, keys: int) -> int:
         """The next of 1..keys, by this test's Zipf law and seed."""
@@ -104,23 +135,27 @@ class Session:
             popularity = self._popularity[keys] = Popularity(keys, o.zipf_s, o.seed, self.worker)
         return popularity.draw()
 
-    def sample_lag(self, lag_ns: int) -> None:
-        if lag_ns > _LATE_NS:
-            self.late_wakeups += 1
+    def numbers(self, method: str, name: str, target: str) -> tuple[int, int]:
+        """By which samples name an endpoint and a key."""
+        return self.recorder.numbers(method, name, target) if self.recorder is not None else (0, 0)
+
+    def learn(self, says: Head) -> None:
+        """Set what a sample needs to know of a claim."""
+        says.text = self.recorder.text(says.claim) if self.recorder is not None else 0
+        says.reused = self._claims_reuse(says.claim)
 
     def count(self, sent_ns: int, stamp_ns: int, claim: str | None) -> None:
         """An answer has come. The origin made it for this request if it is stamped later than the request was sent."""
         self.answers += 1
-        if stamp_ns >= 0:
-            self.reused += stamp_ns < sent_ns
-            return
+        self.reused += stamp_ns < sent_ns if stamp_ns >= 0 else self._claims_reuse(claim)
+
+    def _claims_reuse(self, claim: str | None) -> bool:
         reused = self._reused_claims.get(claim)
         if reused is None:
-            name, _, value = (claim or "").partition(":")
-            reused = classify(name, value) in _REUSED_CLAIMS
+            reused = classify_recorded(claim or "").outcome in _REUSED_CLAIMS
             if len(self._reused_claims) < _MAX_CLAIMS:
                 self._reused_claims[claim] = reused
-        self.reused += reused
+        return reused
 
     def counters(self) -> dict[str, int | float]:
         """For generator.json; those of several workers add up."""

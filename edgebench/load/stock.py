@@ -5,14 +5,18 @@ What the event does not tell is -1 or empty: first byte, connection, user. A clo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic_ns
 from typing import Any
 from urllib.parse import urlsplit
 
 from edgebench.load.answer import Response
-from edgebench.load.head import CLAIM_HEADERS, NO_STAMP, HeadReader, ProtocolError
+from edgebench.load.cache_status import CLAIM_HEADERS
+from edgebench.load.head import NO_STAMP, HeadReader, ProtocolError
+from edgebench.load.record import STORED
 from edgebench.load.session import Session
+
+_HEADERS = CLAIM_HEADERS | {"age", "edgebench-origin"}
 
 
 def listen(environment: Any, current: Callable[[], Session | None]) -> None:
@@ -39,7 +43,7 @@ def listen(environment: Any, current: Callable[[], Session | None]) -> None:
         sent_ns = done_ns - int((response_time or 0) * 1e6)
         status = int(getattr(response, "status_code", 0) or 0)
         headers = getattr(response, "headers", None) or {}
-        claim, age_s, seq, stamp_ns = _read(headers)
+        claim, age_s, seq, stamp_ns = _read(headers, session.head_reader)
         error = None if status else (type(exception).__name__ if exception else "no answer")
         session.sent += 1
         if status:
@@ -47,16 +51,17 @@ def listen(environment: Any, current: Callable[[], Session | None]) -> None:
         if session.recorder is not None:
             session.recorder.record(
                 sent_ns, sent_ns, -1, done_ns, 0, (request_type, name), _target(url or name), status,
-                int(response_length or 0), claim, age_s, seq, -1, 0, 0, error,
+                int(response_length or 0), claim, age_s, seq, -1, 0, STORED if 0 <= stamp_ns < sent_ns else 0, error,
             )  # fmt: skip
 
     environment.events.request.add_listener(on_request)
 
 
-def _read(headers: Any) -> tuple[str | None, int, int, int]:
-    lines = [f"{name}: {headers[name]}" for name in (*CLAIM_HEADERS, "Age", "Edgebench-Origin") if name in headers]
+def _read(headers: Any, reader: HeadReader) -> tuple[str | None, int, int, int]:
+    pairs = headers.items() if isinstance(headers, Mapping) else ()
+    lines = [f"{name}: {value}" for name, value in pairs if name.lower() in _HEADERS]
     try:
-        head = HeadReader().read("\r\n".join(["HTTP/1.1 200 OK", *lines, "\r\n"]).encode("latin-1", "replace"))
+        head = reader.read("\r\n".join(["HTTP/1.1 200 OK", *lines, "\r\n"]).encode("latin-1", "replace"))
     except ProtocolError:
         return None, -1, *NO_STAMP
     return head.claim, head.age_s, *head.stamp

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import random
 from typing import Any, ClassVar
 
 from gevent import get_hub
@@ -15,18 +17,21 @@ from locust.user.task import (
     DefaultTaskSet,
     TaskSet,
 )
+from locust.user.users import RestMixin
 
 from edgebench.errors import UserError
+from edgebench.load.catch import CaughtResponse
 from edgebench.load.client import EdgeClient
 from edgebench.load.connection import Timeouts
 from edgebench.load.plugin import session_of
 from edgebench.load.request import Server
+from edgebench.load.tls import client_context
 
 _PLACES = 1000
 """How finely shares can be told apart in a list of tasks."""
 
 
-class EdgeUser(User):
+class EdgeUser(User, RestMixin[CaughtResponse]):
     """Write tasks as for any Locust user; `--rate` decides when they run.
 
         class Reader(EdgeUser):
@@ -42,19 +47,30 @@ class EdgeUser(User):
 
     abstract = True
     timeouts = Timeouts()
-    _tasks_as_written: ClassVar[list[Any] | None] = None
     headers: ClassVar[Mapping[str, str]] = {}
-    """Sent with every request."""
+    """Sent with every request. For compressed answers: {"Accept-Encoding": "gzip, br, zstd"}."""
+    verify: ClassVar[bool] = True
+    """Whether an https server must show a certificate for its name from a CA we trust."""
+    ca_file: ClassVar[str | Path | None] = None
+    """CA certificates (PEM) to trust instead of the system's; `--ca-file` comes first."""
+    allow_redirects: ClassVar[bool] = False
+    """Whether redirects on the same host are followed, where a request does not say it."""
+    max_redirects: ClassVar[int] = 10
+    cookies: ClassVar[bool] = False
+    """Whether each user keeps the cookies it is given, and sends them."""
+    _tasks_as_written: ClassVar[list[Any] | None] = None
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self.session = session_of(environment)
         try:
             server = Server.from_url(self.host)
+            ca_file = self.session.options.ca_file or self.ca_file
+            context = client_context(self.verify, ca_file) if server.tls else None
         except UserError as error:
             environment.process_exit_code = error.exit_code
             raise StopTest(str(error)) from None
-        self.client = EdgeClient(self, self.session, server, self.timeouts)
+        self.client = EdgeClient(self, self.session, server, self.timeouts, context)
 
     @classmethod
     def share_out(cls, share: float) -> None:
@@ -114,9 +130,33 @@ class _Tasks(DefaultTaskSet):
     def on_stop(self) -> None:
         self.user.client.close()
 
+    def get_next_task(self) -> Any:
+        tasks = self.user.tasks
+        return tasks[int(random() * len(tasks))]  # as below: the seed decides, whoever draws
+
+    def execute_next_task(self) -> None:
+        """Locust's loop around this does the same for one task at a time. What is raised here, it deals with."""
+        self.execute_task(self._task_queue.popleft())  # type: ignore[no-untyped-call]
+        user = self.user
+        tasks = user.tasks
+        if self._waits_itself or any(isinstance(task, type) for task in tasks):
+            return
+        client, session, count = user.client, user.session, len(tasks)
+        is_open, queue = session.dispatcher is not None, self._task_queue
+        while not queue:
+            if user._state == LOCUST_STATE_STOPPING:
+                raise StopUser()
+            if is_open or client.free_ns >= session.end_ns:
+                user._state = LOCUST_STATE_WAITING
+                user._next_arrival()
+                if user._state == LOCUST_STATE_STOPPING:
+                    raise StopUser()
+                user._state = LOCUST_STATE_RUNNING
+            tasks[int(random() * count)](user)  # type: ignore[operator]  # no TaskSet
+
     def wait(self) -> None:
         user = self.user
-        if user.session.dispatcher is None and type(user).wait_time is not EdgeUser.wait_time:
+        if self._waits_itself:
             user.client.busy = False
             super().wait()  # type: ignore[no-untyped-call]
             user._next_arrival()
@@ -128,3 +168,9 @@ class _Tasks(DefaultTaskSet):
         if user._state == LOCUST_STATE_STOPPING:
             raise StopUser()
         user._state = LOCUST_STATE_RUNNING
+
+    @property
+    def _waits_itself(self) -> bool:
+        """Whether a closed loop has a wait_time of its own."""
+        user = self.user
+        return user.session.dispatcher is None and type(user).wait_time is not EdgeUser.wait_time

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from edgebench.analysis.results import Analysis, CellResult, TrialResult
-from edgebench.model import ExpiryRule, Outcome, Reason, TrustStatus
+from edgebench.model import Bound, Ceiling, Estimate, ExpiryRule, Outcome, Reason, TrustStatus
 from edgebench.report import format as fmt
 from edgebench.report.charts.data import cell_name
 from edgebench.report.metrics import metric
@@ -19,8 +19,11 @@ from edgebench.report.parts import Table
 from edgebench.report.tables import TRUST_ICONS, anchor, metric_rows
 
 MOST_EXAMPLES = 20
-_PER_TRIAL = ("hit_ratio", "origin_offload", "latency_p50_ms", "latency_p99_ms", "achieved_rps", "errors")
-_SHORT = ("Hit ratio", "Offload", "p50, ms", "p99, ms", "Achieved/s", "Errors")
+_PER_TRIAL = (
+    "hit_ratio", "origin_offload", "latency_p50_ms", "latency_p99_ms", "service_p99_ms", "achieved_rps", "errors",
+)  # fmt: skip
+_SHORT = ("Hit ratio", "Offload", "p50, ms", "p99, ms", "Uncorrected p99, ms", "Achieved/s", "Errors")
+"""Uncorrected: from sending, as a client that waits for its turn would count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def _details(analysis: Analysis, index: int, cell: CellResult, full: bool) -> Ce
     )
     figures = Table("All figures", ("Figure", "Value", "95 % interval", "Trials"), tuple(metric_rows(cell)))
     tables = [figures] if full and figures.rows else []
-    tables += [table for table in (_outcomes(cell.trials), _trials(cell.trials)) if table]
+    tables += [table for table in (_outcomes(cell.trials), _trials(cell)) if table]
     return CellDetails(
         cell_name(cell),
         anchor(index, cell),
@@ -122,6 +125,21 @@ def _facts(cell: CellResult) -> tuple[tuple[str, str], ...]:
     return tuple(facts)
 
 
+def ceiling_words(ceiling: Ceiling | None) -> str:
+    """What the generator can do at least, and how that was found."""
+    if ceiling is None:
+        return "not measured"
+    if not ceiling.points:
+        return f"not measured: {ceiling.problem}"
+    points = "; ".join(
+        f"at least {fmt.number(point.rps, 'rps')} with bodies of {point.body_bytes:,} bytes, "
+        f"{fmt.number(point.generator_cpu_us, 'µs')} of CPU each"
+        for point in ceiling.points
+    )
+    how = f"closed loop over {fmt.plural(ceiling.users, 'connection')} to {ceiling.server}, which answered from memory"
+    return f"{points}. Measured before the first trial: {how}."
+
+
 def _cores(cores: tuple[int, ...]) -> str:
     return " ".join(map(str, cores)) if cores else "not pinned"
 
@@ -138,12 +156,18 @@ def _outcomes(trials: Iterable[TrialResult]) -> Table | None:
     return Table("Proved outcomes, all trials", ("Outcome", "Requests", "Share"), rows)
 
 
-def _trials(trials: Iterable[TrialResult]) -> Table | None:
+def _trials(cell: CellResult) -> Table | None:
     rows = []
-    for trial in trials:
+    # What bounds the cell's figure bounds those it is made of.
+    bounds = {name: found.bound for name, found in cell.summary.metrics.items()}
+    for trial in cell.trials:
         record = trial.record
         values = (
-            fmt.number(trial.metrics.get(name), metric(name).unit, with_unit=metric(name).unit == "ratio")
+            fmt.figure(
+                Estimate(trial.metrics.get(name), None, None, 1, "", bounds.get(name, Bound.NONE)),
+                metric(name).unit,
+                with_unit=metric(name).unit == "ratio",
+            )
             for name in _PER_TRIAL
         )
         warm_s = f"{record.measure_start_ns / 1e9:.1f} s, {record.warm_up_end}"

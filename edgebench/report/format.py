@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 
-from edgebench.model import Estimate
+from edgebench.model import Bound, Estimate
 
 MISSING = "–"
+AT_LEAST = "≥"
 NBSP = "\u00a0"
 
 
@@ -63,6 +64,12 @@ def number(value: float | None, unit: str, *, with_unit: bool = True) -> str:
         return MISSING
     shown = scaled(value, unit)
     return plain(shown, places_for(shown, unit)) + (suffix(unit) if with_unit else "")
+
+
+def figure(estimate: Estimate, unit: str, *, with_unit: bool = True) -> str:
+    """Like number; `≥31,000/s` where the figure is a lower bound."""
+    text = number(estimate.value, unit, with_unit=with_unit)
+    return f"{AT_LEAST}{text}" if estimate.bound is Bound.LOWER and text != MISSING else text
 
 
 def interval(estimate: Estimate, unit: str) -> str:

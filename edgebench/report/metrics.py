@@ -103,6 +103,13 @@ METRICS: Mapping[str, Metric] = {
     "staleness_p99_s": Metric(
         "Staleness p99", "s", "How far past their TTL answers from store were, at most, in 99 % of them."
     ),
+    "ceiling_rps": Metric(
+        "Generator’s ceiling",
+        "rps",
+        "Requests per second that this generator and a null server did together before the first trial, with bodies of "
+        "the size they have in this cell: the generator can send at least that. Beyond 70 % of it a cell is SUSPECT; "
+        "near all of it a throughput is printed as ≥, since the cache may be able to do more.",
+    ),
     "leaks": Metric("Leaks", "count", "Answers made for one user that another user received."),
 }
 

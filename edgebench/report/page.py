@@ -100,6 +100,7 @@ def _html(analysis: Analysis, ctx: data.Context, first: Section, sections: list[
             if estimate.value is not None
         ),
         missing_trials=_missing_trials(analysis),
+        ceiling=details.ceiling_words(analysis.summary.run.ceiling),
         paint=PAINT,
     )
 

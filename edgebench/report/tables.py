@@ -90,7 +90,7 @@ def _figure(cell: CellResult, name: str, heading: str) -> Figure:
     unit = metric(name, estimate.unit).unit
     return Figure(
         heading,
-        fmt.number(estimate.value, unit, with_unit=unit == "ratio"),
+        fmt.figure(estimate, unit, with_unit=unit == "ratio"),
         fmt.interval(estimate, unit),
         versus(cell.versus_baseline.get(name)),
     )
@@ -125,7 +125,7 @@ def metric_rows(cell: CellResult) -> list[tuple[str, str, str, str]]:
     for name, estimate in known:
         spec = metric(name, estimate.unit)
         limits = fmt.interval(estimate, spec.unit) or fmt.MISSING
-        rows.append((spec.label, fmt.number(estimate.value, spec.unit), limits, str(estimate.n)))
+        rows.append((spec.label, fmt.figure(estimate, spec.unit), limits, str(estimate.n)))
     return rows
 
 
@@ -133,10 +133,10 @@ def summary_csv(analysis: Analysis) -> str:
     """summary.csv: one row per cell and metric, numbers unrounded, empty where there is no data."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("cell", "tier", "ttl_s", "metric", "value", "low", "high", "n", "unit"))
+    writer.writerow(("cell", "tier", "ttl_s", "metric", "value", "low", "high", "n", "unit", "bound"))
     for cell in analysis.summary.cells:
         for name, found in cell.metrics.items():
             ttl_s = "" if cell.ttl_s is None else cell.ttl_s
             values = ("" if fmt.missing(value) else value for value in (found.value, found.low, found.high))
-            writer.writerow((cell.id, cell.tier, ttl_s, name, *values, found.n, found.unit))
+            writer.writerow((cell.id, cell.tier, ttl_s, name, *values, found.n, found.unit, found.bound.value))
     return buffer.getvalue()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from edgebench.analysis.ceiling import ceiling_share
 from edgebench.analysis.results import Analysis, TrialResult
 from edgebench.model import Outcome, Reason, TrustStatus
 from edgebench.report import format as fmt
@@ -47,6 +48,7 @@ def trust_line(analysis: Analysis) -> TrustLine:
     facts = (
         ("Trials", f"{done} of {len(run.planned)} complete, {fmt.plural(run.scenario.repeats, 'repeat')} per cell"),
         ("Schedule kept", _schedule(trials)),
+        *_ceiling(trials),
         ("Origin’s ledger", _ledger(trials)),
         *_witnesses(trials),
         ("Errors", _errors(trials)),
@@ -61,6 +63,13 @@ def _schedule(trials: Iterable[TrialResult]) -> str:
     if not shares:
         return "not known"
     return f"{fmt.number(min(shares), 'ratio')} of the offered rate in the worst trial"
+
+
+def _ceiling(trials: Iterable[TrialResult]) -> tuple[tuple[str, str], ...]:
+    shares = [share for trial in trials if (share := ceiling_share(trial.metrics)) is not None]
+    if not shares:
+        return ()
+    return (("Generator", f"at most {fmt.number(max(shares), 'ratio')} of the rate it was seen to send at all"),)
 
 
 def _ledger(trials: Sequence[TrialResult]) -> str:

@@ -65,6 +65,13 @@ class Live:
         if self._bar:
             self._bar.stop()
 
+    def say(self, doing: str) -> None:
+        """Something goes on that belongs to no trial."""
+        if self._bar:
+            self._bar.update(self._task, description=doing)
+        else:
+            self._console.print(doing, highlight=False)
+
     def progress(self, progress: Progress) -> None:
         """Called whenever a trial turns to something else."""
         left = clock_text(self._remaining(progress.done))

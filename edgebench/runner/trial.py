@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from edgebench.errors import EdgebenchError
 from edgebench.load import samples as load_samples
-from edgebench.model import Load, OriginSpec, Placement, TierRecord, Trial, TrialRecord
+from edgebench.model import Arrivals, Load, LoadModel, OriginSpec, Placement, TierRecord, Trial, TrialRecord
 from edgebench.origin import rows as origin_rows
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.sampler import Sampler
@@ -72,7 +72,7 @@ def generator_argv(bench: Bench, url: str, trial: Trial, record: Path, go: Path)
     load = trial.cell.load
     options: Mapping[str, object] = {
         "--host": url, "--users": load.users, "--spawn-rate": load.users,
-        "--rate": load.rate_rps if load.model == "open" else 0, "--arrivals": load.arrivals.value,
+        **_arrival_options(load),
         "--keys": load.keys, "--zipf": load.zipf_s, "--seed": trial.seed, "--private-share": load.private_share,
         "--warm-up-min": min(trial.cell.freshness.ttl_s or 0, load.warm_up_s), "--warm-up-max": load.warm_up_s,
         "--measure": load.measure_s, "--record": record, "--wait-for": go, "--loglevel": "WARNING",
@@ -81,7 +81,20 @@ def generator_argv(bench: Bench, url: str, trial: Trial, record: Path, go: Path)
     base = (sys.executable, "-m", "locust", "-f", str(bench.locustfile), "--headless", "--only-summary")
     # A core of its own may be burned for the sake of punctuality; a shared one is the server's, too.
     spin = "--no-spin" if bench.placement.shared else "--spin"
-    return (*base, spin, "--exit-code-on-error", "0", *flat)
+    return (*base, spin, "--no-parquet", "--exit-code-on-error", "0", *flat)
+
+
+def _arrival_options(load: Load) -> dict[str, object]:
+    if load.model is LoadModel.CLOSED:
+        return {"--rate": 0}
+    kind: dict[str, object] = {"--arrivals": load.arrivals.value}
+    if load.arrivals is Arrivals.REPLAY:  # its rate is the recording's
+        return kind | {"--replay": load.replay, "--replay-speed": load.replay_speed}
+    kind["--rate"] = load.rate_rps
+    if load.arrivals is Arrivals.BURSTY:
+        bursts = load.bursts
+        kind |= {"--burst-factor": bursts.factor, "--burst-share": bursts.share, "--burst-length": bursts.length_s}
+    return kind
 
 
 def limit_s(load: Load) -> float:
@@ -205,7 +218,7 @@ class _Attempt:
         """Turn the raw evidence into tables, then write the record: the trial has ended when that is there."""
         start_ns = self.clock.monotonic_ns
         generator = _generator_facts(self.raw)
-        self.folder.write_table("samples", load_samples.read(self.raw, start_ns))
+        load_samples.write_parquet(self.raw, self.folder.path / "samples.parquet", start_ns)
         self.folder.write_table("ledger", origin_rows.read(self.stack.ledger, start_ns))
         self.folder.write_table("processes", self.sampler.table())
         self.folder.write_table("tier_log", self._tier_log())

@@ -25,6 +25,8 @@ _SAFE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
 _NAME_FORM = "a name of the letters a-z, digits, _ and -, at most 64 long"
 _NO_NUL = r"^[^\u0000]*$"  # the operating system takes no NUL in a path or an environment variable
 
+REPLAY_FORM = "the path of a file with recorded times, such as traffic.csv"
+
 SafeName = Annotated[str, Field(pattern=_SAFE_NAME, max_length=64, json_schema_extra={"x-form": _NAME_FORM})]
 Ttl = Annotated[int, Field(ge=0, le=_YEAR_S, json_schema_extra={"x-unit": "seconds"})]
 EnvValue = Annotated[str, Field(pattern=_NO_NUL, json_schema_extra={"x-form": "text"})]
@@ -33,6 +35,11 @@ EnvValue = Annotated[str, Field(pattern=_NO_NUL, json_schema_extra={"x-form": "t
 def _no_default(node: dict[str, Any]) -> None:
     """TOML has no null: what may be left out is left out."""
     del node["default"]
+
+
+def _replay_node(node: dict[str, Any]) -> None:
+    _no_default(node)
+    node["x-form"] = REPLAY_FORM
 
 
 class _Table(BaseModel):
@@ -51,9 +58,9 @@ class LoadTable(_Table):
     rate_rps: float = Field(
         default=_LOAD.rate_rps, ge=0, le=1_000_000, json_schema_extra={"x-unit": "requests per second"}
     )
-    """Requests per second of an open load; must be above 0 there. A closed load does not use it."""
+    """Requests per second of an open load, in the mean; above 0 there. A closed load and a replay do not use it."""
     arrivals: Arrivals = Field(default=_LOAD.arrivals, strict=False)
-    """How the gaps between arrivals of an open load are drawn."""
+    """When requests of an open load are due: at random (poisson), evenly (constant), in bursts, or as recorded."""
     users: int = Field(default=_LOAD.users, ge=1, le=100_000, json_schema_extra={"x-unit": "users"})
     """Users, each with one connection. The rate of an open load does not depend on them."""
     warm_up_s: float = Field(default=_LOAD.warm_up_s, ge=0, le=_DAY_S, json_schema_extra={"x-unit": "seconds"})
@@ -66,6 +73,21 @@ class LoadTable(_Table):
     """Exponent of the popularity: the k-th most popular key is asked for with weight k**-s. 0: all alike."""
     private_share: float = Field(default=_LOAD.private_share, ge=0, le=1)
     """Share of requests (0 to 1) for one user's own data, which no shared cache may store."""
+    burst_factor: float = Field(default=_LOAD.burst_factor, ge=1, le=1000)
+    """Bursty arrivals: rate in a burst over rate_rps, the mean. At most 1 / burst_share; then all comes in bursts."""
+    burst_share: float = Field(default=_LOAD.burst_share, ge=0.001, le=0.999)
+    """Bursty arrivals: share of the time that is in bursts."""
+    burst_s: float = Field(default=_LOAD.burst_s, ge=0.001, le=3600, json_schema_extra={"x-unit": "seconds"})
+    """Bursty arrivals: mean length of a burst in seconds; lengths and pauses are exponentially distributed."""
+    replay: str | None = Field(
+        default=None,
+        pattern=r"^[^\u0000]+$",
+        json_schema_extra=_replay_node,
+    )
+    """Replayed arrivals: a file of recorded times (seconds, one per line), an access log or a run's samples.parquet.
+    A path from the folder of this file, or else from the current directory. After its end it begins anew."""
+    replay_speed: float = Field(default=_LOAD.replay_speed, ge=0.001, le=1000)
+    """Replayed arrivals: this many times as fast as recorded."""
 
 
 class OriginTable(_Table):

@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgebench.model import Load, LoadModel, OriginSpec, Scenario, TierSpec
+from edgebench.model import Load, OriginSpec, Scenario, TierSpec
+from edgebench.scenario.arrivals import load_problems
 from edgebench.scenario.document import ScenarioDocument
 from edgebench.scenario.problems import (
     Problem,
@@ -54,7 +55,7 @@ def _scenario(document: ScenarioDocument, path: Path) -> Scenario:
         name=document.name,
         question=document.question,
         locustfile=str(_find(document.locustfile, path)),
-        load=Load(**document.load.model_dump()),
+        load=Load(**document.load.model_dump() | {"replay": _replay(document.load.replay, path)}),
         tiers=tuple(TierSpec(tier.name, tier.kind or tier.name, tier.optional) for tier in document.tiers),
         ttl_s=tuple(document.axes.ttl_s),
         origin=OriginSpec(**document.origin.model_dump()),
@@ -167,7 +168,17 @@ def _existing(folder: Path, wanted: str = "") -> str:
 
 def _find(locustfile: str, scenario: Path) -> Path | None:
     """From the current directory, or else from the folder that holds the scenario's folder."""
-    for path in (Path(locustfile), scenario.parent.parent / locustfile):
+    return _first_file(Path(locustfile), scenario.parent.parent / locustfile)
+
+
+def _replay(file: str | None, scenario: Path) -> str | None:
+    """From the scenario's folder, or else from the current directory."""
+    found = _first_file(scenario.parent / file, Path(file)) if file else None
+    return None if found is None else str(found)
+
+
+def _first_file(*paths: Path) -> Path | None:
+    for path in paths:
         try:
             if path.is_file():
                 return path
@@ -184,8 +195,7 @@ def _cross_checks(document: ScenarioDocument, path: Path, kinds: Collection[str]
         names = sorted({str(folder / file.name) for root in roots for file in (root / folder).glob("*.py")})
         hint = near(document.locustfile, names)
         yield Problem(("locustfile",), f"expected a file that exists, got {shown(document.locustfile)}{hint}")
-    if document.load.model is LoadModel.OPEN and document.load.rate_rps == 0:
-        yield Problem(("load", "rate_rps"), "expected more than 0 requests per second for an open load, got 0")
+    yield from load_problems(document.load, _replay(document.load.replay, path) is not None)
     for ttl_s, count in Counter(document.axes.ttl_s).items():
         if count > 1:
             yield Problem(("axes", "ttl_s"), f"expected each TTL once, got {ttl_s} more than once")

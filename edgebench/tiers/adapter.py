@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import jinja2
 
-from edgebench.model import Claim, ExpiryRule
+from edgebench.model import ClaimedOutcome, ExpiryRule
 
 PROBE_PATH = "/__edgebench__/"
 """Paths under it are the harness's own; the origin's wrapper answers them."""
@@ -68,7 +68,7 @@ class LogLine:
     method: str
     key: str
     status: int
-    verdict: Claim
+    verdict: ClaimedOutcome
     origin_seq: int | None
 
 

@@ -14,18 +14,18 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from edgebench.model import Claim, ExpiryRule
+from edgebench.model import ClaimedOutcome, ExpiryRule
 from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, LogLine, Place, Process, render, stamp_seq
 
 _VERDICTS = {
-    "HIT": Claim.HIT,
-    "STALE": Claim.STALE,
-    "UPDATING": Claim.STALE,
-    "REVALIDATED": Claim.REVALIDATED,
-    "EXPIRED": Claim.MISS,
-    "MISS": Claim.MISS,
-    "BYPASS": Claim.BYPASS,
-    "": Claim.BYPASS,  # not a matter for the cache: another method, or a request with credentials
+    "HIT": ClaimedOutcome.HIT,
+    "STALE": ClaimedOutcome.STALE,
+    "UPDATING": ClaimedOutcome.STALE,
+    "REVALIDATED": ClaimedOutcome.REVALIDATED,
+    "EXPIRED": ClaimedOutcome.MISS,
+    "MISS": ClaimedOutcome.MISS,
+    "BYPASS": ClaimedOutcome.BYPASS,
+    "": ClaimedOutcome.BYPASS,  # not a matter for the cache: another method, or a request with credentials
 }
 
 
@@ -61,7 +61,7 @@ class Nginx(Adapter):
     def config(self, binary: Binary, place: Place) -> str:
         return render(
             "nginx.conf.j2", directory=place.directory, port=place.port, origin_port=place.origin_port,
-            probe_path=PROBE_PATH, log=place.log, user=_root_and_group(),
+            probe_path=PROBE_PATH, log=place.log, user=root_and_group(),
         )  # fmt: skip
 
     def config_path(self, place: Place) -> Path:
@@ -77,12 +77,12 @@ class Nginx(Adapter):
                 entry = json.loads(line)
                 yield LogLine(
                     wall_s=float(entry["t"]), port=int(entry["p"]), method=entry["m"], key=entry["u"],
-                    status=int(entry["s"]), verdict=_VERDICTS.get(entry["c"], Claim.UNKNOWN),
+                    status=int(entry["s"]), verdict=_VERDICTS.get(entry["c"], ClaimedOutcome.UNKNOWN),
                     origin_seq=stamp_seq(entry["o"]),
                 )  # fmt: skip
 
 
-def _root_and_group() -> str:
+def root_and_group() -> str:
     """`root root` where we are root; empty elsewhere, since nginx then stays who it is."""
     return f"{pwd.getpwuid(0).pw_name} {grp.getgrgid(0).gr_name}" if os.geteuid() == 0 else ""
 

@@ -10,15 +10,15 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from edgebench.model import Claim, ExpiryRule
+from edgebench.model import ClaimedOutcome, ExpiryRule
 from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, LogLine, Place, Process, render, stamp_seq
 
 _VERDICTS = {
-    "hit": Claim.HIT,
-    "stale": Claim.STALE,
-    "revalidated": Claim.REVALIDATED,
-    "miss": Claim.MISS,
-    "bypass": Claim.BYPASS,
+    "hit": ClaimedOutcome.HIT,
+    "stale": ClaimedOutcome.STALE,
+    "revalidated": ClaimedOutcome.REVALIDATED,
+    "miss": ClaimedOutcome.MISS,
+    "bypass": ClaimedOutcome.BYPASS,
 }
 _LOG_FORMAT = (
     "%{VSL:Timestamp:Resp[1]}x\t%{VSL:ReqStart[2]}x\t%m\t%{VCL_Log:url}x\t%s\t%{VCL_Log:verdict}x\t%{Edgebench-Origin}o"
@@ -74,7 +74,7 @@ class Varnish(Adapter):
                 if not url.startswith(PROBE_PATH):
                     yield LogLine(
                         wall_s=float(at), port=int(port), method=method, key=url, status=int(status),
-                        verdict=_VERDICTS.get(verdict, Claim.UNKNOWN), origin_seq=stamp_seq(stamp),
+                        verdict=_VERDICTS.get(verdict, ClaimedOutcome.UNKNOWN), origin_seq=stamp_seq(stamp),
                     )  # fmt: skip
 
     def counters(self, binary: Binary, place: Place) -> Mapping[str, float]:

@@ -51,7 +51,28 @@ def test_an_optional_tier_that_is_missing_is_left_out_with_a_word() -> None:
     done = edgebench("plan", "scenarios/quick.toml", env=WITHOUT_VARNISH)
     assert done.returncode == 0
     assert "left out: varnish (optional)" in done.stdout and "varnish.ttl" not in done.stdout
-    assert "missing" in edgebench("check", env=WITHOUT_VARNISH).stdout
+    assert "missing" in edgebench("check", "--no-ceiling", env=WITHOUT_VARNISH).stdout
+
+
+def test_the_plan_says_what_load_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "day.csv"
+    path.write_text("time_s\n5\n6\n8\n")
+    for settings, said in (
+        (("load.model=closed",), "load: closed, 32 users, 500 keys"),
+        (("load.arrivals=bursty",), "load: open, bursty, 320 requests/s (1,600 in bursts of 1 s, 10 % of the time"),
+        (("load.arrivals=replay", f"load.replay={path}"), "replay: 3 requests in 4.5 s (0.667/s)"),
+    ):
+        words = [word for setting in settings for word in ("--set", setting)]
+        done = edgebench("plan", "scenarios/quick.toml", *words, env={**os.environ, "COLUMNS": "200"})
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
+    path.write_text("5\n4\n")
+    out = tmp_path / "reports"
+    done = edgebench(
+        "run", "--out", str(out), "--set", "load.arrivals=replay", "--set", f"load.replay={path}",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (2, f"edgebench: {path}:2: expected ascending times, got 4 after 5\n")
+    assert not out.exists()
 
 
 def test_left_out_tiers_are_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

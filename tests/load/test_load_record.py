@@ -1,18 +1,49 @@
-"""Records written and read back."""
+"""Samples recorded, kept and read back."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from edgebench.errors import EdgebenchError
 from edgebench.load import samples
-from edgebench.load.record import MAX_STRINGS, RECORD, RETRIED, REUSED, UNKNOWN, Recorder, StringTable
+from edgebench.load.record import DTYPE, RECORD, RETRIED, REUSED, UNKNOWN, Recorder, StringTable
+from edgebench.load.sample_files import FileSink, SampleFiles
 from edgebench.store import SAMPLES
 
 START_NS = 1_000_000
 GET = ("GET", "/a/[id]")
+
+
+@dataclass
+class Kept:
+    """A sink that keeps what it is given."""
+
+    records: list[memoryview] = field(default_factory=list)
+    strings: list[bytes] = field(default_factory=list)
+    closed: bool = False
+
+    def write(self, records: memoryview, strings: Sequence[bytes]) -> None:
+        self.records.append(records)
+        self.strings.extend(strings)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def rows(self) -> np.ndarray:
+        return np.frombuffer(b"".join(self.records), DTYPE)
+
+
+def to_files(directory: Path, worker: int = 0) -> Recorder:
+    return Recorder([FileSink(directory, worker)])
 
 
 def record(recorder: Recorder, sent_ns: int, **changed: object) -> None:
@@ -37,13 +68,13 @@ def record(recorder: Recorder, sent_ns: int, **changed: object) -> None:
     recorder.record(**(values | changed))  # type: ignore[arg-type]
 
 
-def write_generator(directory: Path, begin: int, end: int) -> None:
-    text = json.dumps({"measure_start_ns": begin, "measure_end_ns": end})
+def write_generator(directory: Path, begin: int, end: int, **more: object) -> None:
+    text = json.dumps({"start_ns": 0, "measure_start_ns": begin, "measure_end_ns": end, **more})
     (directory / "generator.json").write_text(text)
 
 
 def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
-    second, first = Recorder(tmp_path, 1), Recorder(tmp_path, 0)
+    second, first = to_files(tmp_path, 1), to_files(tmp_path, 0)
     record(first, 2_000_000)
     record(first, 4_000_000, status=0, first_byte_ns=-1, claim=None, age_s=-1, origin_seq=-1, flags=0, error="read: x")
     record(second, 3_000_000, endpoint=("PUT", "b"), key="/b?é", claim="cache-status: a; what", flags=RETRIED)
@@ -71,8 +102,68 @@ def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
     assert samples.retried(tmp_path) == 1
 
 
+def test_a_sample_takes_64_bytes_and_no_more(tmp_path: Path) -> None:
+    kept = Kept()
+    recorder = Recorder([kept])
+    for number in range(3000):
+        record(recorder, 2_000_000 + number)
+    recorder.close()
+    assert recorder.recorded == 3000
+    assert sum(map(len, kept.records)) == 3000 * 64
+    assert len(kept.strings) == 3  # one of each kind
+    assert kept.closed
+
+
+def test_what_a_sink_was_given_never_changes() -> None:
+    kept = Kept()
+    recorder = Recorder([kept])
+    expected: list[bytes] = []
+    for number in range(2500):
+        record(recorder, 2_000_000 + number, key=f"/a/{number}")
+        if number % 300 == 0:
+            recorder.flush()
+        if len(kept.records) > len(expected):
+            expected.extend(bytes(given) for given in kept.records[len(expected) :])
+    recorder.close()
+    assert [bytes(given) for given in kept.records[: len(expected)]] == expected
+    assert all(given.readonly for given in kept.records)
+    assert kept.rows()["sent_ns"].tolist() == [2_000_000 + number for number in range(2500)]
+
+
+@pytest.mark.parametrize("late_ns", [0, 1, 2**31 - 1, 2**31, 2**31 + 999_999, 60 * 10**9, 3000 * 10**9])
+def test_a_first_byte_is_exact_for_two_seconds_and_to_the_microsecond_for_half_an_hour(
+    tmp_path: Path, late_ns: int
+) -> None:
+    recorder = to_files(tmp_path)
+    sent_ns = 10**18 + 7
+    record(recorder, sent_ns, first_byte_ns=sent_ns + late_ns, done_ns=sent_ns + late_ns + 1)
+    recorder.close()
+    (row,) = samples.read(tmp_path, 0).to_pylist()
+    assert row["done_ns"] - row["sent_ns"] == late_ns + 1
+    kept_ns = row["first_byte_ns"] - row["sent_ns"]
+    if late_ns < 2**31:
+        assert kept_ns == late_ns
+    elif late_ns < 2**31 * 1000:
+        assert late_ns - 1000 < kept_ns <= late_ns
+    else:
+        assert kept_ns == (2**31 - 2) * 1000
+
+
+def test_numbers_too_large_for_their_place_saturate(tmp_path: Path) -> None:
+    recorder = to_files(tmp_path)
+    record(recorder, 2_000_000, send_lag_ns=10**10, body_bytes=10**12, user=70_000)
+    record(recorder, 2_000_001, send_lag_ns=-5, body_bytes=0, user=-1)
+    record(recorder, 2_000_002, status=999, flags=REUSED | RETRIED)
+    recorder.close()
+    rows = samples.read(tmp_path, START_NS).to_pylist()
+    assert [row["send_lag_ns"] for row in rows] == [2**32 - 1, 0, 4]
+    assert [row["bytes"] for row in rows] == [2**32 - 1, 0, 5]
+    assert [row["user"] for row in rows] == [65_534, -1, 1]
+    assert (rows[2]["status"], rows[2]["reused_connection"], samples.retried(tmp_path)) == (999, True, 1)
+
+
 def test_a_torn_record_and_a_torn_string_are_ignored(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path, 0)
+    recorder = to_files(tmp_path)
     for number in range(3):
         record(recorder, 2_000_000 + number)
     recorder.close()
@@ -84,52 +175,107 @@ def test_a_torn_record_and_a_torn_string_are_ignored(tmp_path: Path) -> None:
     assert set(table["phase"].to_pylist()) == {"warm_up"}  # no generator.json: nobody knows
 
 
-def test_strings_are_on_disk_before_the_records_that_use_them(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path, 0)
-    for number in range(5000):  # more than a buffer
+def test_strings_come_with_the_records_that_use_them_or_before() -> None:
+    kept = Kept()
+    recorder = Recorder([kept])
+    for number in range(3000):
         record(recorder, 2_000_000 + number, key=f"/a/{number}")
-    written = (tmp_path / "samples-0.bin").stat().st_size // RECORD.size
-    assert 0 < written < 5000
-    keys = samples.read(tmp_path, START_NS)["key"].to_pylist()
-    assert keys == [f"/a/{number}" for number in range(written)]
-    recorder.close()
+        told = {json.loads(line)[1] for line in kept.strings if b'"key"' in line}
+        if kept.records:
+            assert set(np.frombuffer(kept.records[-1], DTYPE)["key"].tolist()) <= told
 
 
-def test_a_huge_send_lag_saturates(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path, 0)
-    record(recorder, 2_000_000, send_lag_ns=10**10)
-    record(recorder, 2_000_001, send_lag_ns=-5)
-    recorder.close()
-    assert samples.read(tmp_path, START_NS)["send_lag_ns"].to_pylist() == [2**32 - 1, 0]
+def test_a_full_disk_is_said_and_no_half_record_is_followed_by_another(tmp_path: Path) -> None:
+    import resource
+
+    files = SampleFiles(tmp_path, 0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            files.write(memoryview(bytes(128)), ())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(OSError, match="too large"):
+        files.write(memoryview(bytes(128)), ())
+    files.close()
+    assert (tmp_path / "samples-0.bin").stat().st_size == 100
+    assert samples.read(tmp_path, 0).num_rows == 1
 
 
-def test_strings_beyond_the_limit_are_unknown() -> None:
+def test_texts_beyond_the_limit_are_unknown_and_keys_are_told_anew() -> None:
     lines: list[bytes] = []
-    table = StringTable("claim", 5, lines)
-    numbers = [table.number(f"v{number}") for number in range(10)]
-    assert len(set(numbers)) == len(lines) + 1
-    assert numbers[-1] == UNKNOWN
-    assert table.number("v0") == numbers[0]
-    assert MAX_STRINGS == 200_000
+    table = StringTable("text", 5, lines)
+    numbers = [table[f"v{number}"] for number in range(10)]
+    assert numbers == [2, 3, 4, 5, *[UNKNOWN] * 6]
+    assert len(lines) == 4
+    assert table["v0"] == 2
+    lines.clear()
+    forgetful = StringTable("key", 100, lines, known=3)
+    numbers = [forgetful[f"v{number % 4}"] for number in range(40)]
+    meant = {number: value for _, number, value in map(json.loads, lines)}
+    assert [meant[number] for number in numbers] == [f"v{number % 4}" for number in range(40)]
+    assert len(forgetful) <= 3
 
 
 def test_an_empty_directory_gives_an_empty_table(tmp_path: Path) -> None:
     assert samples.read(tmp_path, 0).schema == SAMPLES
-    Recorder(tmp_path, 0).close()
+    to_files(tmp_path).close()
     assert samples.read(tmp_path, 0).num_rows == 0
+    assert samples.write_parquet(tmp_path, tmp_path / "samples.parquet", 0) == 0
+    assert pq.read_table(tmp_path / "samples.parquet").schema == SAMPLES
+
+
+def test_parquet_in_batches_is_the_table_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    sent = rng.permutation(np.arange(5000) * 7 + 10**9).tolist()
+    recorders = [to_files(tmp_path, worker) for worker in range(3)]
+    for number, sent_ns in enumerate(sent):
+        endpoint = ("GET", f"/e/{number % 11}")
+        record(recorders[number % 3], sent_ns, key=f"/k/{number % 501}", endpoint=endpoint, origin_seq=number)
+    for recorder in recorders:
+        recorder.close()
+    whole = samples.read(tmp_path, START_NS).to_pylist()
+    assert [row["sent_ns"] for row in whole] == sorted(sent_ns - START_NS for sent_ns in sent)
+    for row in whole:
+        number = row["origin_seq"]
+        expected = (sent[number] - START_NS, f"/k/{number % 501}", f"/e/{number % 11}", number % 3)
+        assert (row["sent_ns"], row["key"], row["endpoint"], row["worker"]) == expected
+
+    monkeypatch.setattr(samples, "BATCH_ROWS", 640)
+    assert samples.write_parquet(tmp_path, tmp_path / "samples.parquet", START_NS) == 5000
+    file = pq.ParquetFile(tmp_path / "samples.parquet")
+    assert file.num_row_groups == 8
+    assert file.read().cast(SAMPLES).to_pylist() == whole
+    assert file.read().to_pandas()["key"].astype(str).tolist() == [row["key"] for row in whole]
+
+
+def test_a_worker_with_another_clock_is_shifted_onto_the_masters(tmp_path: Path) -> None:
+    ahead_ns, drift_ns = 5_000_000_000_000, 1000
+    recorder = to_files(tmp_path, 1)
+    for sent_ns in (10**9, 2 * 10**9, 3 * 10**9):
+        record(recorder, sent_ns + ahead_ns)
+    recorder.close()
+    points = [[10**9 + ahead_ns, ahead_ns], [3 * 10**9 + ahead_ns, ahead_ns + drift_ns]]
+    write_generator(tmp_path, 15 * 10**8, 25 * 10**8, workers=[{"worker": 1, "clock_points": points}])
+    rows = samples.read(tmp_path, 0).to_pylist()
+    assert [row["sent_ns"] for row in rows] == [10**9, 2 * 10**9 - drift_ns // 2, 3 * 10**9 - drift_ns]
+    assert [row["done_ns"] - row["scheduled_ns"] for row in rows] == [40, 40, 40]
+    assert [row["first_byte_ns"] - row["sent_ns"] for row in rows] == [20, 20, 20]
+    assert [row["phase"] for row in rows] == ["warm_up", "measure", "warm_up"]
 
 
 def test_reading_samples_leaves_the_process_unpatched() -> None:
-    import subprocess
-    import sys
-
     code = "import sys, edgebench.load.samples; assert not {'gevent', 'locust'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_broken_generator_json_is_said(tmp_path: Path) -> None:
-    from edgebench.errors import EdgebenchError
+def test_recording_does_not_import_pyarrow() -> None:
+    code = "import sys, edgebench.load.record, edgebench.load.sample_files; assert 'pyarrow' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
+
+def test_a_broken_generator_json_is_said(tmp_path: Path) -> None:
     (tmp_path / "generator.json").write_text("{")
     with pytest.raises(EdgebenchError, match="not JSON"):
         samples.read(tmp_path, 0)

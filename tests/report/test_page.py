@@ -119,7 +119,7 @@ def test_first_screen_says_what_was_found_and_whether_to_believe_it(analysis: An
 def test_csv_has_a_row_per_cell_and_metric(analysis: Analysis, report: Report) -> None:
     rows = list(csv.DictReader(io.StringIO(report.csv)))
     assert len(rows) == sum(len(cell.metrics) for cell in analysis.summary.cells)
-    assert list(rows[0]) == ["cell", "tier", "ttl_s", "metric", "value", "low", "high", "n", "unit"]
+    assert list(rows[0]) == ["cell", "tier", "ttl_s", "metric", "value", "low", "high", "n", "unit", "bound"]
     first = next(iter(analysis.summary.cells[0].metrics.values()))
     assert float(rows[0]["value"]) == first.value
     assert all(row["value"] == "" for row in rows if row["metric"] == "latency_p999_ms")

@@ -19,7 +19,10 @@ import pandas as pd
 import psutil
 import pytest
 
+from edgebench.model import Bound
+from edgebench.runner.calibration import RUN_SIZES
 from edgebench.runner.services import is_alive
+from edgebench.store import RunFolder
 
 ROOT = Path(__file__).parent.parent.parent
 SCENARIO = """
@@ -105,7 +108,7 @@ class Running:
 @contextmanager
 def running(folder: Path, *words: object) -> Iterator[Running]:
     """A run in the background; afterwards none of its processes may be left."""
-    words = (*words, "--out", folder / "reports")
+    words = (*words, "--no-ceiling", "--out", folder / "reports")
     with subprocess.Popen(
         command(*words), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as popen:
@@ -145,6 +148,30 @@ def test_a_run_ends_with_its_verdict_and_everything_in_its_folder(
     assert (latest(folder / "reports") / "report.html").stat().st_size < 1_000_000
     for path in latest(folder / "reports").glob("trials/*/trial.json"):
         assert str(folder) not in path.read_text(), "a run folder tells nobody where it was made"
+
+
+def test_a_run_knows_its_generators_ceiling(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, done = finished
+    run = RunFolder(latest(folder / "reports"))
+    ceiling = run.read_run().ceiling
+    assert ceiling is not None and ceiling.problem == "" and ceiling.users == 8
+    assert [point.body_bytes for point in ceiling.points] == list(RUN_SIZES)
+    assert "measuring the generator's ceiling" in done.stdout and f"{ceiling.points[0].rps:,.0f}" in done.stdout
+    for cell in run.read_summary().cells:
+        figure = cell.metrics["ceiling_rps"]
+        assert figure.value is not None and figure.n == 2 and figure.bound is Bound.NONE
+
+
+def test_a_run_that_is_stopped_before_its_first_trial_can_go_on(tmp_path: Path) -> None:
+    words = [*command(scenario(tmp_path), "--out", tmp_path / "reports"), "--ceiling"]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as popen:
+        run = Running(popen, tmp_path)
+        await_that(lambda: any("null_locustfile" in line for line in run.look().values()), 30, "no calibration")
+        popen.send_signal(signal.SIGINT)
+        _, err = popen.communicate(timeout=30)
+        await_that(lambda: not run.alive(), 15, f"left running: {run.alive()}")
+    assert popen.returncode == 130 and "--resume" in err and "Traceback" not in err
+    assert RunFolder(latest(tmp_path / "reports")).read_run().ceiling is None
 
 
 def test_all_witnesses_of_a_real_nginx_agree_request_by_request(
@@ -199,10 +226,12 @@ def test_resuming_repeats_no_finished_trial(finished: tuple[Path, subprocess.Com
     run = latest(folder / "reports")
     lost = run / "trials" / "direct-r2" / "trial.json"
     lost.unlink()
+    before = (run / "run.json").read_text()
     kept = {path: path.stat().st_mtime_ns for path in run.glob("trials/*/trial.json")}
     done = finish("--resume", run)
     assert done.returncode in (0, 3), done.stderr
     assert "3 of 4 trials are finished already" in done.stdout
+    assert (run / "run.json").read_text() == before, "a run that goes on keeps its ceiling"
     assert lost.exists()
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
@@ -255,7 +284,7 @@ def test_a_port_in_use_is_the_users_to_mend(tmp_path: Path) -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        done = finish(scenario(tmp_path), "--set", f"origin.port={port}", "--out", tmp_path / "reports")
+        done = finish(scenario(tmp_path), "--set", f"origin.port={port}", "--no-ceiling", "--out", tmp_path / "reports")
     assert done.returncode == 2
     assert f"port {port} is in use" in done.stderr and f"pid {os.getpid()}" in done.stderr
 
@@ -264,7 +293,8 @@ def test_a_port_in_use_is_the_users_to_mend(tmp_path: Path) -> None:
 def test_a_full_disk_is_named_and_nothing_is_left(tmp_path: Path) -> None:
     reports = tmp_path / "reports"
     reports.mkdir()
-    words = " ".join(f"'{word}'" for word in command(scenario(tmp_path, measure_s=20), "--out", reports))
+    line = command(scenario(tmp_path, measure_s=20), "--no-ceiling", "--out", reports)
+    words = " ".join(f"'{word}'" for word in line)
     script = f"mount -t tmpfs -o size=40m none '{reports}' && {words}; code=$?; ls '{reports}'; exit $code"
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script],

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from edgebench.model import Cell, Freshness, Load, LoadModel, OriginSpec, Placement, TierSpec, Trial
+from edgebench.model import Arrivals, Cell, Freshness, Load, LoadModel, OriginSpec, Placement, TierSpec, Trial
 from edgebench.runner.trial import Bench, generator_argv, limit_s, portable
 
 TRIAL = Trial(Cell(TierSpec("nginx", "nginx"), Freshness(5), Load(warm_up_s=8, measure_s=3)), 1, 42)
@@ -43,6 +43,23 @@ def test_a_closed_load_has_no_rate() -> None:
     closed = Trial(Cell(TRIAL.cell.tier, Freshness(5), Load(model=LoadModel.CLOSED)), 1, 42)
     told = words(Placement(), closed)
     assert told[told.index("--rate") + 1] == "0"
+    assert "--arrivals" not in told
+
+
+def test_bursts_and_replays_are_passed_on() -> None:
+    def options(load: Load) -> dict[str, str]:
+        told = words(Placement(), Trial(Cell(TRIAL.cell.tier, Freshness(5), load), 1, 42))
+        names = ("--arrivals", "--rate", "--burst-factor", "--burst-share", "--burst-length", "--replay")
+        return {name: told[told.index(name) + 1] for name in (*names, "--replay-speed") if name in told}
+
+    assert options(Load()) == {"--arrivals": "poisson", "--rate": "300.0"}
+    assert options(Load(arrivals=Arrivals.BURSTY, burst_factor=4.0, burst_share=0.2, burst_s=3.0)) == {
+        "--arrivals": "bursty", "--rate": "300.0",
+        "--burst-factor": "4.0", "--burst-share": "0.2", "--burst-length": "3.0",
+    }  # fmt: skip
+    assert options(Load(arrivals=Arrivals.REPLAY, rate_rps=0, replay="a.csv", replay_speed=2.0)) == {
+        "--arrivals": "replay", "--replay": "a.csv", "--replay-speed": "2.0",
+    }  # fmt: skip
 
 
 def test_folders_of_this_machine_are_named_by_what_they_are(tmp_path: Path) -> None:

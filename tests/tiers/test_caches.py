@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from edgebench.model import Claim
+from edgebench.model import ClaimedOutcome
 from edgebench.origin import rows
 from edgebench.runner.stack import Stack
 from edgebench.tiers import adapters
@@ -108,7 +108,7 @@ def test_the_log_has_every_request_and_the_same_verdict_as_the_header(start_stac
     assert [line.key for line in lines] == targets
     assert [line.status for line in lines] == [answer.status for answer in answers]
     assert [line.origin_seq for line in lines] == [answer.seq for answer in answers]
-    assert [line.verdict for line in lines] == [Claim.MISS, Claim.HIT, *[Claim.MISS] * 4]
+    assert [line.verdict for line in lines] == [ClaimedOutcome.MISS, ClaimedOutcome.HIT, *[ClaimedOutcome.MISS] * 4]
     assert len({line.port for line in lines}) == len(lines)
 
 

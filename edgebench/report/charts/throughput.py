@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgebench.analysis.results import CellResult
+from edgebench.model import Bound
 from edgebench.report import format as fmt
 from edgebench.report.charts import data
 from edgebench.report.charts.data import Context
@@ -21,10 +22,7 @@ def throughput_chart(ctx: Context) -> Chart:
     rates = [data.value(cell, name) or 0.0 for cell in cells for name in _NAMES]
     rates += [bound for cell in cells for bound in data.bounds(cell, "achieved_rps") or ()]
     highest = max(rates, default=0.0)
-    rows = tuple(
-        (data.cell_name(cell), *(fmt.number(data.value(cell, name), "rps") for name in _NAMES), _kept(cell))
-        for cell in cells
-    )
+    rows = tuple((data.cell_name(cell), *(_rate(cell, name) for name in _NAMES), _kept(cell)) for cell in cells)
     return Chart(
         "throughput",
         _title(cells),
@@ -32,8 +30,21 @@ def throughput_chart(ctx: Context) -> Chart:
         f"Small dot = one trial, bar = 95 % interval. {data.trials_note(cells)} per cell.",
         tuple(_panel(ctx, tier, members, highest) for tier, members in data.by_tier(cells)),
         Table("Throughput", ("Cell", "Offered", "Achieved", "Kept"), rows) if rows else None,
-        "" if cells else "No rate was measured.",
+        _note(cells),
     )
+
+
+def _rate(cell: CellResult, name: str) -> str:
+    found = cell.summary.metrics.get(name)
+    return fmt.figure(found, "rps") if found is not None else fmt.MISSING
+
+
+def _note(cells: Sequence[CellResult]) -> str:
+    if not cells:
+        return "No rate was measured."
+    if any(cell.summary.metrics["achieved_rps"].bound is Bound.LOWER for cell in cells):
+        return f"{fmt.AT_LEAST}: the generator was at its ceiling, so the cache may be able to do more."
+    return ""
 
 
 def _share(cell: CellResult) -> float | None:
@@ -56,7 +67,7 @@ def _title(cells: Sequence[CellResult]) -> str:
 
 
 def _panel(ctx: Context, tier: str, cells: Sequence[CellResult], highest: float) -> Panel:
-    head = f"{fmt.number(data.value(cells[-1], 'achieved_rps'), 'rps')} answered, {_kept(cells[-1])} of the offer"
+    head = f"{_rate(cells[-1], 'achieved_rps')} answered, {_kept(cells[-1])} of the offer"
     if len(cells) > 1:
         shares = [share for cell in cells if (share := _share(cell)) is not None]
         head = f"at least {fmt.number(min(shares), 'ratio')} of the offer answered" if shares else ""
