@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench report check selftest bench-origin lint test caches lock clean
+.PHONY: help setup bench report check selftest bench-origin bench-generator bench-recorder lint test caches lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ selftest: $(READY) ## Check the generator against a server that freezes (35 s)
 
 bench-origin: $(READY) ## Measure what the ledger costs the app
 	@$(BIN)/python -m benchmarks.origin_overhead
+
+bench-generator: $(READY) ## Measure the generator beside wrk, hey and k6 (5 min)
+	@$(BIN)/python -m benchmarks.generator
+
+bench-recorder: $(READY) ## Measure what recording costs: CPU, send lag, memory (90 s)
+	@$(BIN)/python -m benchmarks.recorder
 
 lint: $(READY) ## Lint and types
 	@$(BIN)/ruff check .

@@ -1,12 +1,15 @@
-"""How lean the load generator is: EdgeUser beside Locust's own users and other load tools, in one run.
+"""How lean and how punctual the load generator is, beside Locust's own users and other load tools, in one run.
 
-    make bench-generator     prints the ratios and writes them to benchmarks/generator.json
+    make bench-generator     prints the figures, writes benchmarks/generator.json and the README's table
 
-Every tool has the same core to itself and asks the same null server (one nginx worker on another core, a file in its
-cache of open files) over the same number of connections, closed loop, in rounds: each round runs every tool once, in
-an order drawn anew, so that a slow moment of a shared machine hits all alike. A ratio is the median over the rounds of
-the ratio within a round. Locust's users fire Locust's request event for every request; EdgeUser records every sample to
-disk besides. The CPU is the tool's own, user and system.
+Every tool has the same core to itself and asks the same null server (one nginx worker on another core, answering from
+memory) over the same number of connections, closed loop, in rounds: each round runs every tool once, in an order drawn
+anew, so that a slow moment of a shared machine hits all alike. A ratio is the median over the rounds of the ratio
+within a round. Locust's users fire Locust's request event for every request; EdgeUser records every sample to disk
+besides. The CPU is the tool's own, user and system.
+
+Send lag is that of open-loop runs of EdgeUser. Beside it stands what the machine itself takes: the share of time that a
+loop which only reads the clock, alone on the same core, loses in gaps of more than 20 us.
 """
 
 from __future__ import annotations
@@ -25,26 +28,25 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic_ns
+from typing import Any
 
+import numpy as np
+
+from edgebench.load.record import DTYPE
+from edgebench.runner import null_server
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.placement import available_cores, on_cores, place
-from edgebench.runner.services import Service, await_ready, free_port
-from edgebench.tiers.nginx import Nginx
+from edgebench.runner.services import await_ready, free_port
+from edgebench.tiers.adapter import PROBE_PATH
 
-ROUNDS = 7
+ROUNDS = 5
 WINDOW_S = 3.0
 WARM_UP_S = 1.0
 HERE = Path(__file__).parent
-CONFIG = """daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
-{user}
-events {{ worker_connections 1024; }}
-http {{
-  access_log off; keepalive_requests 1000000000; sendfile on; tcp_nopush off; open_file_cache max=100;
-  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-  uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-  server {{ listen 127.0.0.1:{port}; root {folder}/www; etag off; }}
-}}
-"""
+USERS = HERE / "generator_users.py"
+README = HERE.parent / "README.md"
+MARKS = ("<!-- generator: begin -->\n", "<!-- generator: end -->")
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,10 @@ def locust(user: str) -> Tool:
     def run(url: str, case: Case, folder: Path) -> Measured:
         options = ["--record", str(folder / "samples"), "--rate", "0"] if user == "Edge" else []
         argv = [
-            sys.executable, "-m", "locust", "-f", str(HERE / "generator_users.py"), user, "--headless", "--only-summary",
-            "--host", url, "-u", str(case.connections), "-r", str(case.connections), *options,
+            sys.executable, "-m", "locust", "-f", str(USERS), user, "--headless", "--only-summary", "--host", url,
+            "-u", str(case.connections), "-r", str(case.connections), *options,
         ]  # fmt: skip
-        env = {"EDGEBENCH_BENCH_PATH": f"/{case.name}", "EDGEBENCH_BENCH_WINDOW_S": str(WINDOW_S)}
+        env = {"EDGEBENCH_BENCH_PATH": f"/{case.body_bytes}", "EDGEBENCH_BENCH_WINDOW_S": str(WINDOW_S)}
         output, _ = finish(argv, env)
         figures = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
         if figures["failures"]:
@@ -86,18 +88,18 @@ def locust(user: str) -> Tool:
 
 
 def wrk(url: str, case: Case, folder: Path) -> Measured:
-    argv = ["wrk", "-t1", f"-c{case.connections}", f"-d{WINDOW_S:g}s", f"{url}/{case.name}"]
+    argv = ["wrk", "-t1", f"-c{case.connections}", f"-d{WINDOW_S:g}s", f"{url}/{case.body_bytes}"]
     return counted(argv, r"(\d+) requests in ", r"Requests/sec:\s+([\d.]+)")
 
 
 def hey(url: str, case: Case, folder: Path) -> Measured:
-    argv = ["hey", "-cpus", "1", "-c", str(case.connections), "-z", f"{WINDOW_S:g}s", f"{url}/{case.name}"]
+    argv = ["hey", "-cpus", "1", "-c", str(case.connections), "-z", f"{WINDOW_S:g}s", f"{url}/{case.body_bytes}"]
     return counted(argv, r"\[200\]\s+(\d+) responses", r"Requests/sec:\s+([\d.]+)")
 
 
 def k6(url: str, case: Case, folder: Path) -> Measured:
     script = folder / "k6.js"
-    script.write_text(f"import http from 'k6/http'; export default () => {{ http.get('{url}/{case.name}'); }}")
+    script.write_text(f"import http from 'k6/http'; export default () => {{ http.get('{url}/{case.body_bytes}'); }}")
     argv = ["k6", "run", "--quiet", "--vus", str(case.connections), "--duration", f"{WINDOW_S:g}s", str(script)]
     return counted(argv, r"http_reqs[.:\s]+(\d+)", r"http_reqs[.:\s]+\d+\s+([\d.]+)/s")
 
@@ -137,22 +139,6 @@ def installed() -> dict[str, Tool]:
     return {name: tool for name, tool in TOOLS.items() if name[0].isupper() or shutil.which(name)}
 
 
-def null_server(folder: Path, cores: Sequence[int], guardian: Guardian) -> tuple[Service, int]:
-    (folder / "www").mkdir(parents=True)
-    folder.chmod(0o755)
-    for case in CASES:
-        (folder / "www" / case.name).write_bytes(bytes(case.body_bytes))
-    port = free_port()
-    config = folder / "nginx.conf"
-    user = "user root root;" if os.geteuid() == 0 else ""
-    config.write_text(CONFIG.format(folder=folder, port=port, user=user))
-    binary = Nginx().find()
-    if binary is None:
-        raise SystemExit("no nginx: run `make setup`")
-    argv = [str(binary.path), "-p", str(folder), "-c", str(config)]
-    return Service("nginx", "tier", argv, {}, folder / "nginx.log", cores, guardian), port
-
-
 def measure(case: Case, url: str, folder: Path, cores: Sequence[int]) -> dict[str, list[Measured]]:
     tools = installed()
     rounds: dict[str, list[Measured]] = {name: [] for name in tools}
@@ -171,38 +157,107 @@ def measure(case: Case, url: str, folder: Path, cores: Sequence[int]) -> dict[st
 def table(rounds: Mapping[str, list[Measured]]) -> dict[str, dict[str, float]]:
     """Per tool: its medians, and EdgeUser's ratios to it."""
     edge = rounds["EdgeUser"]
+
+    def ratio(figure: Callable[[Measured], float], found: list[Measured]) -> float:
+        pairs = zip(edge, found, strict=True)
+        return round(statistics.median(figure(ours) / figure(theirs) for ours, theirs in pairs), 3)
+
     return {
         name: {
             "requests_per_s": round(statistics.median(each.requests_per_s for each in found)),
             "cpu_us_per_request": round(statistics.median(each.cpu_us_per_request for each in found), 1),
-            "edge_requests_ratio": round(
-                statistics.median(ours.requests_per_s / other.requests_per_s for ours, other in zip(edge, found)), 3
-            ),
-            "edge_cpu_ratio": round(
-                statistics.median(ours.cpu_us_per_request / other.cpu_us_per_request for ours, other in zip(edge, found)),
-                3,
-            ),
+            "edge_requests_ratio": ratio(lambda each: each.requests_per_s, found),
+            "edge_cpu_ratio": ratio(lambda each: each.cpu_us_per_request, found),
         }
         for name, found in rounds.items()
     }
 
 
-def run(folder: Path) -> dict[str, object]:
+def send_lag(url: str, folder: Path, rate_rps: int, users: int, cores: Sequence[int]) -> dict[str, float]:
+    """Percentiles of one open-loop run, its first second left out."""
+    record = folder / f"lag-{rate_rps}"
+    argv = [
+        sys.executable, "-m", "locust", "-f", str(USERS), "Edge", "--headless", "--only-summary", "--host", url,
+        "-u", str(users), "-r", str(users), "--rate", str(rate_rps), "--spin", "--record", str(record), "--no-parquet",
+        "--warm-up-min", "1", "--warm-up-max", "1", "--measure", "5",
+    ]  # fmt: skip
+    with on_cores(cores):
+        finish(argv, {"EDGEBENCH_BENCH_PATH": f"/{CASES[0].body_bytes}", "EDGEBENCH_BENCH_WINDOW_S": "3600"})
+    [path] = record.glob("samples-*.bin")
+    samples = np.fromfile(path, dtype=DTYPE)
+    since_ns = samples["scheduled_ns"] - samples["scheduled_ns"].min()
+    lag_us = samples["send_lag_ns"][since_ns > 1e9] / 1e3
+    p50, p99, p999 = np.percentile(lag_us, [50, 99, 99.9]).round(1).tolist()
+    return {
+        "rate_rps": rate_rps,
+        "users": users,
+        "requests": len(lag_us),
+        "p50_us": p50,
+        "p99_us": p99,
+        "p999_us": p999,
+    }
+
+
+def time_lost(cores: Sequence[int], for_s: float = 3.0) -> float:
+    """Share of the time that goes by in gaps of more than 20 us between two readings of the clock."""
+    with on_cores(cores):
+        last = start = monotonic_ns()
+        lost = 0
+        while last - start < for_s * 1e9:
+            now = monotonic_ns()
+            if now - last > 20_000:
+                lost += now - last
+            last = now
+    return round(lost / (last - start), 4)
+
+
+def run(folder: Path) -> dict[str, Any]:
     placement = place(available_cores())
-    result: dict[str, object] = {"rounds": ROUNDS, "window_s": WINDOW_S, "cores": os.cpu_count()}
+    result: dict[str, Any] = {"rounds": ROUNDS, "window_s": WINDOW_S, "cores": os.cpu_count(), "cases": {}}
     with Guardian() as guardian, ExitStack() as stop:
-        service, port = null_server(folder / "nginx", placement.system, guardian)
-        service.start()
-        stop.callback(service.stop)
-        await_ready(service, port, "/small", 10)
+        port = free_port()
+        sizes = [case.body_bytes for case in CASES]
+        server = null_server.null_server(folder / "nginx", port, sizes, placement.system, guardian)
+        server.start()
+        stop.callback(server.stop)
+        await_ready(server, port, f"{PROBE_PATH}ping", 10)
+        url = f"http://127.0.0.1:{port}"
+        result["send_lag"] = [
+            {"machine_lost_share": time_lost(placement.generator)}
+            | send_lag(url, folder, rate_rps, users, placement.generator)
+            for rate_rps, users in ((5_000, 32), (20_000, 64))
+        ]
         for case in CASES:
-            tools = table(measure(case, f"http://127.0.0.1:{port}", folder, placement.generator))
-            result[case.name] = {"body_bytes": case.body_bytes, "connections": case.connections, "tools": tools}
+            tools = table(measure(case, url, folder, placement.generator))
+            result["cases"][case.name] = {
+                "body_bytes": case.body_bytes, "connections": case.connections, "tools": tools
+            }  # fmt: skip
     return result
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """The README's table."""
+    lines = []
+    for case in result["cases"].values():
+        lines += [
+            f"{case['body_bytes']:,} B bodies, {case['connections']} connections:",
+            "",
+            "| | requests/s | CPU µs per request | EdgeUser's requests/s to it | EdgeUser's CPU to it |",
+            "|---|---:|---:|---:|---:|",
+        ]
+        lines += [
+            f"| {name} | {each['requests_per_s']:,} | {each['cpu_us_per_request']} | "
+            f"×{each['edge_requests_ratio']:.2f} | ×{each['edge_cpu_ratio']:.2f} |"
+            for name, each in sorted(case["tools"].items(), key=lambda item: item[1]["requests_per_s"])
+        ]
+        lines.append("")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="edgebench-") as name:
-        figures = json.dumps(run(Path(name)), indent=2)
-    print(figures)
-    Path(__file__).with_suffix(".json").write_text(figures + "\n")
+        figures = run(Path(name))
+    print(json.dumps(figures, indent=2))
+    Path(__file__).with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
+    before, _, rest = README.read_text().partition(MARKS[0])
+    README.write_text(f"{before}{MARKS[0]}{markdown(figures)}{MARKS[1]}{rest.partition(MARKS[1])[2]}")

@@ -32,13 +32,14 @@ ROUNDS = 5
 MANY = 10_000_000
 RATE_RPS = 5000
 BODY_BYTES = 1500
-HERE = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
+USER = Path(__file__).with_name("recorder_user.py")
 
 
 def child(code: str, *words: str) -> dict[str, Any]:
     """Run one of recorder_child's functions in a process of its own; what it prints."""
     argv = [sys.executable, "-m", "benchmarks.recorder_child", code, *words]
-    done = subprocess.run(argv, cwd=HERE.parent, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{code} failed:\n{done.stderr}")
     figures: dict[str, Any] = json.loads(done.stdout)
@@ -58,13 +59,14 @@ def send_lag(folder: Path) -> dict[str, Any]:
         stop.callback(server.stop)
         await_ready(server, port, f"{PROBE_PATH}ping", 10)
         argv = [
-            sys.executable, "-m", "locust", "-f", str(HERE / "recorder_user.py"), "--headless", "--only-summary",
+            sys.executable, "-m", "locust", "-f", str(USER), "--headless", "--only-summary",
             "--host", f"http://127.0.0.1:{port}", "-u", "8", "-r", "100", "--rate", str(RATE_RPS), "--spin",
+            "--run-time", "45s",
         ]  # fmt: skip
         env = {"EDGEBENCH_BENCH_PATH": f"/{BODY_BYTES}", "EDGEBENCH_BENCH_FOLDER": str(folder / "lag")}
         with on_cores(placement.generator):
             done = subprocess.run(
-                argv, env={**os.environ, **env}, cwd=HERE.parent, capture_output=True, text=True, check=False
+                argv, env={**os.environ, **env}, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
             )
     if done.returncode != 0:
         raise SystemExit(f"locust failed:\n{done.stdout}{done.stderr}")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 from werkzeug.datastructures import Accept
 
 from target_app.caching import content_etag

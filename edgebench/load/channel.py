@@ -48,7 +48,8 @@ class ChannelSink:
         """How many of them are under way."""
         self._next = 0
         self._bytes = self._lost = 0
-        self._progress_s = monotonic()
+        self._progress_s = self._began_s = monotonic()
+        """When the last acknowledgement came, and when the chunks under way were first sent or had progress."""
         self._wake = Event()
         self._greenlet = gevent.spawn(self._run)
 
@@ -67,7 +68,7 @@ class ChannelSink:
             chunk = self._waiting.popleft()
             self._bytes -= len(chunk["records"])
             self._sent = max(0, self._sent - 1)
-            self._progress_s = monotonic()
+            self._progress_s = self._began_s = monotonic()
         self._wake.set()
 
     def close(self) -> None:
@@ -93,11 +94,11 @@ class ChannelSink:
         while True:
             self._wake.wait(timeout=RESEND_S)
             self._wake.clear()
-            if self._sent and monotonic() - self._progress_s > RESEND_S:
-                self._sent, self._progress_s = 0, monotonic()
+            if self._sent and monotonic() - self._began_s > RESEND_S:
+                self._sent = 0
             while self._sent < min(WINDOW, len(self._waiting)):
                 if not self._sent:
-                    self._progress_s = monotonic()
+                    self._began_s = monotonic()
                 chunk = self._waiting[self._sent]
                 self._sent += 1
                 try:

@@ -61,6 +61,7 @@ class Connection:
         self._resume: Callable[[], object] = self._idle
         self._asked_ns = self._heard_ns = 0
         """While an answer is waited for: since when, and when the server last took or gave a byte. Else 0."""
+        self._opened_ns = 0
         self._rest = memoryview(b"")
         """Of a request that did not go at once."""
         self._send_error: OSError | None = None
@@ -91,6 +92,7 @@ class Connection:
         raw.setblocking(False)
         self._readable = self._hub.loop.io(raw.fileno(), _READ)
         self._readable.start(self._idle)
+        self._opened_ns = monotonic_ns()
         self.is_open = True
 
     def close(self) -> None:
@@ -157,8 +159,9 @@ class Connection:
         """Give up an answer that is overdue. Called from the hub, now and then."""
         if not self._asked_ns:
             return
-        stalled = now_ns - self._heard_ns > self._read_ns
-        if stalled or now_ns - self._asked_ns > self._answer_ns:
+        # What connecting took has a limit of its own.
+        stalled = now_ns - max(self._heard_ns, self._opened_ns) > self._read_ns
+        if stalled or now_ns - max(self._asked_ns, self._opened_ns) > self._answer_ns:
             doing = "send" if self._rest else "read" if stalled else "answer"
             self._asked_ns = 0
             self._greenlet.throw(ConnectionFailed(f"{doing}: timed out"))
@@ -219,6 +222,8 @@ class Connection:
         self._greenlet = greenlet = getcurrent()
         self._resume = greenlet.switch
         in_one_piece = data is not None
+        if data:
+            self._heard_ns = self.done_ns
         while True:
             if data is None:
                 readable.callback = self._resume

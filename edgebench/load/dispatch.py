@@ -21,6 +21,8 @@ from gevent import get_hub
 _WAKE_EARLY_NS = 1_500_000
 """How much before an arrival a timer is set to fire: gevent's timers are up to 1 ms late."""
 _WORTH_SLEEPING_NS = 1_000_000
+_NEAR_NS = 4_000
+"""So near, an arrival is waited for on the spot: another turn of the event loop would take as long."""
 NEVER_NS = 2**62
 
 
@@ -97,18 +99,20 @@ class Dispatcher:
     def _turn(self) -> None:
         due_ns = self._next_ns
         now_ns = monotonic_ns()
-        while due_ns <= now_ns:
+        while due_ns - now_ns <= _NEAR_NS:
+            while now_ns < due_ns:
+                now_ns = monotonic_ns()
             if due_ns >= self.end_ns:
                 self.stop()
                 return
             self.scheduled += 1
-            self._advance()
             if self._idle:
                 self._idle.popleft()[1](due_ns)
+                if not self.running:  # the user we resumed may have stopped the test
+                    return
             else:
                 self._backlog.append(due_ns)
-            if not self.running:  # the user we resumed may have stopped the test
-                return
+            self._advance()  # after the request has gone: a new block of times takes a moment
             due_ns = self._next_ns
             now_ns = monotonic_ns()
         if now_ns >= self.end_ns:

@@ -49,6 +49,8 @@ class _State:
     worker: WorkerSide | None = None
     recorded: LoadOptions | None = None
     """Of the test that was recorded: the first."""
+    converting: Any = None
+    """The greenlet that makes its samples.parquet."""
     live = Live()
 
 
@@ -201,7 +203,7 @@ def _on_test_stopping(**_: Any) -> None:
         _State.master.collect()
 
 
-def _on_test_stop(**_: Any) -> None:
+def _on_test_stop(environment: Any, **_: Any) -> None:
     session = _State.session
     if session is not None:
         session.close()
@@ -210,6 +212,8 @@ def _on_test_stop(**_: Any) -> None:
     if _State.course is not None:
         _State.course.stop()
         _write_generator()
+        if not environment.parsed_options.headless:
+            _convert()  # a web UI stays; whoever waits for the result does not wait for its end
 
 
 def _on_quitting(environment: Any, **_: Any) -> None:
@@ -222,9 +226,18 @@ def _on_quitting(environment: Any, **_: Any) -> None:
 
 def _on_quit(**_: Any) -> None:
     _write_generator()
+    _convert()
+    if _State.converting is not None:
+        _State.converting.join()
+
+
+def _convert() -> None:
+    """Begin to make samples.parquet of the test that was recorded, once."""
     recorded = _State.recorded
-    if recorded is not None and recorded.record is not None and recorded.parquet and _State.worker is None:
-        write_parquet(recorded.record)
+    if recorded is None or recorded.record is None or not recorded.parquet or _State.worker is not None:
+        return
+    if _State.converting is None:
+        _State.converting = gevent.spawn(write_parquet, recorded.record)
 
 
 def _finish(environment: Any) -> None:

@@ -114,8 +114,11 @@ class _Part:
 
     def sent_ns(self) -> NDArray[np.int64]:
         """By the master's clock."""
-        sent = np.concatenate([rows["sent_ns"] for rows in self.records.blocks()] or [np.empty(0, dtype=np.int64)])
-        return sent - self.clock.offset_ns(sent)
+        sent, at = np.empty(len(self.records), dtype=np.int64), 0
+        for rows in self.records.blocks():
+            sent[at : at + len(rows)] = rows["sent_ns"] - self.clock.offset_ns(rows["sent_ns"])
+            at += len(rows)
+        return sent
 
 
 class _Conversion:

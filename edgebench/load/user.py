@@ -141,17 +141,21 @@ class _Tasks(DefaultTaskSet):
         tasks = user.tasks
         if self._waits_itself or any(isinstance(task, type) for task in tasks):
             return
-        client, session, count = user.client, user.session, len(tasks)
-        is_open, queue = session.dispatcher is not None, self._task_queue
+        client, session, count, queue = user.client, user.session, len(tasks), self._task_queue
+        take = session.dispatcher.take if session.dispatcher is not None else None
         while not queue:
             if user._state == LOCUST_STATE_STOPPING:
                 raise StopUser()
-            if is_open or client.free_ns >= session.end_ns:
+            if take is not None:
+                client.busy = False
                 user._state = LOCUST_STATE_WAITING
-                user._next_arrival()
+                client.due_ns = take()
+                client.busy = True
                 if user._state == LOCUST_STATE_STOPPING:
                     raise StopUser()
                 user._state = LOCUST_STATE_RUNNING
+            elif client.free_ns >= session.end_ns:
+                self.wait()
             tasks[int(random() * count)](user)  # type: ignore[operator]  # no TaskSet
 
     def wait(self) -> None:

@@ -17,6 +17,8 @@ from edgebench.load.request import Ready
 from edgebench.load.request import Server as Target
 from edgebench.load.session import Session
 
+_PATIENT = Timeouts()
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -96,7 +98,7 @@ class Driven:
 
 @contextmanager
 def driving(
-    url: str, *, timeouts: Timeouts = Timeouts(), context: SSLContext | None = None, **attributes: Any
+    url: str, *, timeouts: Timeouts = _PATIENT, context: SSLContext | None = None, **attributes: Any
 ) -> Iterator[Driven]:
     """A client for `url`, of a user with these attributes."""
     session, samples = Session(LoadOptions(rate_rps=0)), Samples()

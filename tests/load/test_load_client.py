@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import gevent
 import pytest
+from gevent import get_hub
 
 from edgebench.errors import UserError
 from edgebench.load.connection import Timeouts
@@ -101,35 +103,35 @@ def test_names_and_events() -> None:
 
 def test_what_a_response_tells() -> None:
     body = "é".encode("latin-1")
-    with serving(lambda _: ok(body, "Content-Type: text/plain; charset=ISO-8859-1", "X: 1", "x: 2")) as server:
-        with driving(server.url) as driven:
-            response = driven.client.post("/p?q=1#there", data=b"body")
-            assert (response.ok, response.text, response.content, response.headers["X"]) == (True, "é", body, "1, 2")
-            assert response.url == f"{server.url}/p?q=1"
-            sent = response.request
-            assert (sent.method, sent.url, sent.body) == ("POST", response.url, b"body")
-            assert sent.headers["host"] == server.url.removeprefix("http://")
-            response.raise_for_status()
-            with pytest.raises(UserError, match=r"POST http.*/p\?q=1: success\(\) needs catch_response=True"):
-                response.success()
-            with pytest.raises(UserError, match="needs catch_response=True"), driven.client.get("/"):
-                pass
-            url = server.url
+    reply = ok(body, "Content-Type: text/plain; charset=ISO-8859-1", "X: 1", "x: 2")
+    with serving(lambda _: reply) as server, driving(server.url) as driven:
+        response = driven.client.post("/p?q=1#there", data=b"body")
+        assert (response.ok, response.text, response.content, response.headers["X"]) == (True, "é", body, "1, 2")
+        assert response.url == f"{server.url}/p?q=1"
+        sent = response.request
+        assert (sent.method, sent.url, sent.body) == ("POST", response.url, b"body")
+        assert sent.headers["host"] == server.url.removeprefix("http://")
+        response.raise_for_status()
+        with pytest.raises(UserError, match=r"POST http.*/p\?q=1: success\(\) needs catch_response=True"):
+            response.success()
+        with pytest.raises(UserError, match="needs catch_response=True"), driven.client.get("/"):
+            pass
+    with serving(lambda _: ok(status="503 No")) as server, driving(server.url) as driven:
+        with pytest.raises(StatusError, match="HTTP 503"):
+            driven.client.get("/").raise_for_status()
+        url = server.url
     with driving(url) as driven:
         none = driven.client.get("/")
         assert (none.status, none.ok, none.text, none.content) == (0, False, "", b"")
         with pytest.raises(ConnectionFailed, match="connect: Connection refused"):
             none.raise_for_status()
-    with serving(lambda _: ok(status="503 No")) as server, driving(server.url) as driven:
-        with pytest.raises(StatusError, match="HTTP 503"):
-            driven.client.get("/").raise_for_status()
 
 
 @pytest.mark.parametrize("charset", ["none-such", "zlib", "hex", "idna", "punycode", "undefined", "utf-16"])
 def test_a_hostile_charset_is_no_crash(charset: str) -> None:
-    with serving(lambda _: ok(b"\xff\xfea..b", f"Content-Type: text/html;charset={charset}")) as server:
-        with driving(server.url) as driven:
-            assert isinstance(driven.client.get("/").text, str)
+    reply = ok(b"\xff\xfea..b", f"Content-Type: text/html;charset={charset}")
+    with serving(lambda _: reply) as server, driving(server.url) as driven:
+        assert isinstance(driven.client.get("/").text, str)
 
 
 def test_an_absolute_url_must_be_on_the_host() -> None:
@@ -141,7 +143,7 @@ def test_an_absolute_url_must_be_on_the_host() -> None:
         for other in (
             f"http://127.0.0.2:{port}/", "http://127.0.0.1/", f"https://127.0.0.1:{port}/", "http://127.0.0.1:99999/",
         ):  # fmt: skip
-            with pytest.raises(ValueError, match="not on http|Port out of range"):
+            with pytest.raises(ValueError, match=r"not on http|Port out of range"):
                 driven.client.get(other)
         assert len(server.seen) == len(driven.samples) == 5
 
@@ -326,8 +328,11 @@ def test_an_interim_answer_does_not_stop_sending() -> None:
 
 
 def test_a_server_that_takes_nothing_is_given_up() -> None:
+    def silent(_: socket.socket) -> None:
+        done.wait(20)
+
     done = threading.Event()
-    with scripted(lambda _: done.wait(20) and None) as url, driving(url, timeouts=Timeouts(read_s=0.3)) as driven:
+    with scripted(silent) as url, driving(url, timeouts=Timeouts(read_s=0.3)) as driven:
         assert driven.client.post("/", data=BIG).error == "send: timed out"
         done.set()
 
@@ -337,3 +342,37 @@ def test_a_reset_without_an_answer_is_an_error() -> None:
         response = driven.client.post("/", data=BIG)
     assert response.error in ("send: Broken pipe", "send: Connection reset by peer", "read: Connection reset by peer")
     assert driven.events[0]["exception"].args == (response.error,)
+
+
+def test_patience_is_counted_from_what_came_last() -> None:
+    """Neither what connecting took nor the wait for the first bytes shortens the wait for further ones."""
+    answer, begin, finish = ok(b"in two parts"), threading.Event(), threading.Event()
+
+    def halting(connection: socket.socket) -> None:
+        begin.wait(10)
+        connection.sendall(answer[:-5])
+        finish.wait(10)
+
+    def expire(now_ns: int) -> bool:
+        get_hub().loop.run_callback(connection.expire, now_ns)
+        gevent.sleep(0.01)  # a turn of the loop, in which the callback runs
+        return asked.ready()
+
+    with scripted(halting) as url, driving(url, timeouts=Timeouts(read_s=1000, answer_s=5000)) as driven:
+        connection = driven.client._connection
+        asked = gevent.spawn(driven.client.get, "/")
+        with gevent.Timeout(10):
+            while not connection._asked_ns:
+                gevent.sleep(0.001)
+        assert connection._asked_ns < connection._opened_ns
+        assert not expire(connection._opened_ns + 1000 * 10**9)
+        begin.set()
+        with gevent.Timeout(10):
+            while connection.first_byte_ns < 0:
+                gevent.sleep(0.001)
+        assert not expire(connection.first_byte_ns + 1000 * 10**9)
+        assert expire(connection.first_byte_ns + 1000 * 10**9 + 1)
+        finish.set()
+    assert asked.value is not None
+    assert asked.value.error == "read: timed out"
+    assert driven.samples[0].first_byte_ns > 0

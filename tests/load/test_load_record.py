@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -201,6 +203,23 @@ def test_a_full_disk_is_said_and_no_half_record_is_followed_by_another(tmp_path:
     files.close()
     assert (tmp_path / "samples-0.bin").stat().st_size == 100
     assert samples.read(tmp_path, 0).num_rows == 1
+
+
+def test_a_disk_that_stalls_does_not_hold_up_who_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on, write = threading.Event(), os.write
+
+    def stalled(file: int, data: memoryview) -> int:
+        goes_on.wait()
+        return write(file, data)
+
+    monkeypatch.setattr("edgebench.load.sample_files.os.write", stalled)
+    recorder = to_files(tmp_path)
+    for number in range(3000):
+        record(recorder, 2_000_000 + number)
+    recorder.flush()  # written by this thread, it would never come back
+    goes_on.set()
+    recorder.close()
+    assert samples.read(tmp_path, 0).num_rows == 3000
 
 
 def test_texts_beyond_the_limit_are_unknown_and_keys_are_told_anew() -> None:

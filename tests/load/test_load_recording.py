@@ -15,8 +15,9 @@ import pytest
 
 from edgebench.load import samples
 from edgebench.load.record import DTYPE
+from edgebench.runner.services import free_port
 from edgebench.store import SAMPLES
-from tests.load.runs import ROOT, command, processes, run, run_until
+from tests.load.runs import ROOT, command, processes, run, run_until, until
 from tests.load.server import Seen, ok, serving, stamped
 
 
@@ -99,3 +100,18 @@ def test_a_disk_that_is_full_ends_the_run_and_is_said(tmp_path: Path) -> None:
     assert "--record: [Errno 27] File too large" in done.stderr
     assert "Traceback" not in done.stderr
     assert samples.read(tmp_path / "record", 0).num_rows == 20_000 // 64
+
+
+def test_with_a_web_ui_parquet_is_there_when_the_test_ends(tmp_path: Path) -> None:
+    path = tmp_path / "record" / "samples.parquet"
+    with serving(stamped) as server:
+        line = [word for word in command(tmp_path, server.url, "--measure", "0.5") if word != "--headless"]
+        web = ["--parquet", "--autostart", "--web-port", str(free_port())]
+        with subprocess.Popen([*line, *web], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                until(path.exists)
+                assert process.poll() is None  # Locust stays
+                asked = len(server.seen)
+            finally:
+                process.terminate()
+    assert pq.read_table(path).num_rows == asked > 0

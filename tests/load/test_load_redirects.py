@@ -146,8 +146,9 @@ def test_an_error_on_the_way_ends_it() -> None:
 
 
 def test_cookies_are_kept_by_path_and_expiry_and_user() -> None:
+    far = "Fri, 01 Jan 2100 00:00:00 GMT"
     replies = {
-        "/login": ok(b"", "Set-Cookie: id=1; Path=/; HttpOnly", "Set-Cookie: cart=2; Path=/cart; Expires=Fri, 01 Jan 2100 00:00:00 GMT"),
+        "/login": ok(b"", "Set-Cookie: id=1; Path=/; HttpOnly", f"Set-Cookie: cart=2; Path=/cart; Expires={far}"),
         "/secure": ok(b"", "Set-Cookie: hidden=3; Secure"),
         "/other": ok(b"", "Set-Cookie: foreign=4; Domain=other.example"),
         "/broken": ok(b"", "Set-Cookie: =;;;==", "Set-Cookie: \xff; expires=\xff"),

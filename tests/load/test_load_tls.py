@@ -22,7 +22,7 @@ from edgebench.load.record import RETRIED, REUSED
 from edgebench.load.tls import client_context
 from tests.load.clients import driving
 from tests.load.runs import run
-from tests.load.server import CLOSE, Reply, Server, ok, stamped
+from tests.load.server import CLOSE, Reply, Seen, Server, ok, stamped
 
 CA = trustme.CA()
 OTHER_CA = trustme.CA()
@@ -266,26 +266,36 @@ def test_the_end_of_a_body_is_close_notify_and_nothing_less(trust: ssl.SSLContex
 
 @pytest.mark.parametrize("notify", [True, False])
 def test_a_connection_lost_while_idle_is_no_error(notify: bool, trust: ssl.SSLContext) -> None:
-    with serving(lambda seen: ok() + (CLOSE if seen.number == 2 else b""), notify=notify) as server:
-        with driving(server.url, context=trust) as driven:
-            for _ in range(9):
-                assert driven.client.get("/").error is None
-            assert len(server.seen) == 9
-    with serving(lambda seen: ok() if seen.number == 1 else None, notify=notify) as server:
-        with driving(server.url, context=trust) as driven:
-            assert [driven.client.get("/").error for _ in range(2)] == [None, None]
-            assert driven.samples[1].flags == RETRIED
-            assert driven.client.post("/").error == "closed without an answer"
+    def closing(seen: Seen) -> bytes:
+        return ok() + (CLOSE if seen.number == 2 else b"")
+
+    with serving(closing, notify=notify) as server, driving(server.url, context=trust) as driven:
+        for _ in range(9):
+            assert driven.client.get("/").error is None
+        assert len(server.seen) == 9
+
+    def forgetful(seen: Seen) -> bytes | None:
+        return ok() if seen.number == 1 else None
+
+    with serving(forgetful, notify=notify) as server, driving(server.url, context=trust) as driven:
+        assert [driven.client.get("/").error for _ in range(2)] == [None, None]
+        assert driven.samples[1].flags == RETRIED
+        assert driven.client.post("/").error == "closed without an answer"
 
 
 def test_tickets_are_not_unasked_bytes(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """A TLS 1.3 server sends them when it has the client's last word: while the connection is idle."""
-    came = []
+    came: list[int] = []
     with serving(stamped) as server, driving(server.url, context=trust) as driven:
         connection = driven.client._connection
         driven.client.connect()
-        receive = connection._raw._fill
-        monkeypatch.setattr(connection._raw, "_fill", lambda cipher: (came.append(len(cipher)), receive(cipher)))
+        take = connection._raw._fill
+
+        def fill(cipher: bytes) -> None:
+            came.append(len(cipher))
+            take(cipher)
+
+        monkeypatch.setattr(connection._raw, "_fill", fill)
         with gevent.Timeout(10):
             while not came:
                 gevent.sleep(0.001)
@@ -293,7 +303,7 @@ def test_tickets_are_not_unasked_bytes(trust: ssl.SSLContext, monkeypatch: pytes
         assert connection.is_open
         assert connection.unasked == 0
         assert driven.client.get("/").ok
-        assert (server.connections, connection.port) == (1, driven.client._connection.port)
+        assert server.connections == 1
 
 
 def test_unasked_bytes_are_noticed(trust: ssl.SSLContext) -> None:

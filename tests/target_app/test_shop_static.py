@@ -8,7 +8,7 @@ import wave
 from collections.abc import Callable
 from pathlib import Path
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
