@@ -32,6 +32,7 @@ from edgebench.load.record import Sink
 from edgebench.load.request import Server
 from edgebench.load.sample_files import FileSink
 from edgebench.load.session import Session
+from edgebench.load.tls import client_context
 
 if TYPE_CHECKING:
     from edgebench.load.user import EdgeUser
@@ -73,7 +74,7 @@ def _on_init(environment: Any, runner: Any, **_: Any) -> None:
         _State.worker = WorkerSide(runner, lambda: _State.session, Machine.here())
     try:
         options = load_options.from_parsed(environment.parsed_options)
-        _check_host(environment)
+        _check_host(environment, options)
         if _State.worker is None:
             if options.record is not None:
                 _check_directory(options.record)
@@ -96,7 +97,9 @@ def _wait_for(file: Path) -> None:
         gevent.sleep(0.01)
 
 
-def _check_host(environment: Any) -> None:
+def _check_host(environment: Any, options: LoadOptions) -> None:
+    if options.ca_file is not None:
+        client_context(ca_file=options.ca_file)
     if not environment.parsed_options.headless:
         return  # the web UI asks for it
     for user_class in _edge_users(environment):
