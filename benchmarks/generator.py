@@ -2,11 +2,12 @@
 
     make bench-generator     prints the figures, writes benchmarks/generator.json and the README's table
 
-Every tool has the same core to itself and asks the same null server (one nginx worker on another core, answering from
-memory) over the same number of connections, closed loop, in rounds: each round runs every tool once, in an order drawn
-anew, so that a slow moment of a shared machine hits all alike. A ratio is the median over the rounds of the ratio
-within a round. Locust's users fire Locust's request event for every request; EdgeUser records every sample to disk
-besides. The CPU is the tool's own, user and system.
+Every tool has the same core to itself and asks the same null server (one nginx worker on another core) over the same
+number of connections, closed loop, in rounds: each round runs every tool once, in an order drawn anew, so that a slow
+moment of a shared machine hits all alike. A ratio is the median over the rounds of the ratio within a round. nginx
+serves files, as it does where it is a cache; answering from memory it is faster still, and no cache. Locust's users
+fire Locust's request event for every request; EdgeUser records every sample to disk besides. The CPU is the tool's own,
+user and system.
 
 Send lag is that of open-loop runs of EdgeUser. Beside it stands what the machine itself takes: the share of time that a
 loop which only reads the clock, alone on the same core, loses in gaps of more than 20 us.
@@ -40,7 +41,7 @@ from edgebench.runner.placement import available_cores, on_cores, place
 from edgebench.runner.services import await_ready, free_port
 from edgebench.tiers.adapter import PROBE_PATH
 
-ROUNDS = 5
+ROUNDS = 4
 WINDOW_S = 3.0
 WARM_UP_S = 1.0
 HERE = Path(__file__).parent
@@ -54,11 +55,21 @@ class Case:
     """What is asked for, over how many connections."""
 
     name: str
+    source: str
+    """Where nginx has the body: `file` or `memory`."""
     body_bytes: int
     connections: int
 
+    @property
+    def path(self) -> str:
+        return f"/file/{self.body_bytes}" if self.source == "file" else f"/{self.body_bytes}"
 
-CASES = (Case("small", 1_500, 20), Case("large", 10_240, 64))
+
+CASES = (
+    Case("small", "file", 1_500, 20),
+    Case("large", "file", 10_240, 64),
+    Case("small_from_memory", "memory", 1_500, 20),
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ def locust(user: str) -> Tool:
             sys.executable, "-m", "locust", "-f", str(USERS), user, "--headless", "--only-summary", "--host", url,
             "-u", str(case.connections), "-r", str(case.connections), *options,
         ]  # fmt: skip
-        env = {"EDGEBENCH_BENCH_PATH": f"/{case.body_bytes}", "EDGEBENCH_BENCH_WINDOW_S": str(WINDOW_S)}
+        env = {"EDGEBENCH_BENCH_PATH": case.path, "EDGEBENCH_BENCH_WINDOW_S": str(WINDOW_S)}
         output, _ = finish(argv, env)
         figures = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
         if figures["failures"]:
@@ -88,18 +99,18 @@ def locust(user: str) -> Tool:
 
 
 def wrk(url: str, case: Case, folder: Path) -> Measured:
-    argv = ["wrk", "-t1", f"-c{case.connections}", f"-d{WINDOW_S:g}s", f"{url}/{case.body_bytes}"]
+    argv = ["wrk", "-t1", f"-c{case.connections}", f"-d{WINDOW_S:g}s", f"{url}{case.path}"]
     return counted(argv, r"(\d+) requests in ", r"Requests/sec:\s+([\d.]+)")
 
 
 def hey(url: str, case: Case, folder: Path) -> Measured:
-    argv = ["hey", "-cpus", "1", "-c", str(case.connections), "-z", f"{WINDOW_S:g}s", f"{url}/{case.body_bytes}"]
+    argv = ["hey", "-cpus", "1", "-c", str(case.connections), "-z", f"{WINDOW_S:g}s", f"{url}{case.path}"]
     return counted(argv, r"\[200\]\s+(\d+) responses", r"Requests/sec:\s+([\d.]+)")
 
 
 def k6(url: str, case: Case, folder: Path) -> Measured:
     script = folder / "k6.js"
-    script.write_text(f"import http from 'k6/http'; export default () => {{ http.get('{url}/{case.body_bytes}'); }}")
+    script.write_text(f"import http from 'k6/http'; export default () => {{ http.get('{url}{case.path}'); }}")
     argv = ["k6", "run", "--quiet", "--vus", str(case.connections), "--duration", f"{WINDOW_S:g}s", str(script)]
     return counted(argv, r"http_reqs[.:\s]+(\d+)", r"http_reqs[.:\s]+\d+\s+([\d.]+)/s")
 
@@ -182,7 +193,7 @@ def send_lag(url: str, folder: Path, rate_rps: int, users: int, cores: Sequence[
         "--warm-up-min", "1", "--warm-up-max", "1", "--measure", "5",
     ]  # fmt: skip
     with on_cores(cores):
-        finish(argv, {"EDGEBENCH_BENCH_PATH": f"/{CASES[0].body_bytes}", "EDGEBENCH_BENCH_WINDOW_S": "3600"})
+        finish(argv, {"EDGEBENCH_BENCH_PATH": CASES[0].path, "EDGEBENCH_BENCH_WINDOW_S": "3600"})
     [path] = record.glob("samples-*.bin")
     samples = np.fromfile(path, dtype=DTYPE)
     since_ns = samples["scheduled_ns"] - samples["scheduled_ns"].min()
@@ -216,7 +227,7 @@ def run(folder: Path) -> dict[str, Any]:
     result: dict[str, Any] = {"rounds": ROUNDS, "window_s": WINDOW_S, "cores": os.cpu_count(), "cases": {}}
     with Guardian() as guardian, ExitStack() as stop:
         port = free_port()
-        sizes = [case.body_bytes for case in CASES]
+        sizes = sorted({case.body_bytes for case in CASES})
         server = null_server.null_server(folder / "nginx", port, sizes, placement.system, guardian)
         server.start()
         stop.callback(server.stop)
@@ -230,7 +241,7 @@ def run(folder: Path) -> dict[str, Any]:
         for case in CASES:
             tools = table(measure(case, url, folder, placement.generator))
             result["cases"][case.name] = {
-                "body_bytes": case.body_bytes, "connections": case.connections, "tools": tools
+                "source": case.source, "body_bytes": case.body_bytes, "connections": case.connections, "tools": tools
             }  # fmt: skip
     return result
 
@@ -240,7 +251,7 @@ def markdown(result: dict[str, Any]) -> str:
     lines = []
     for case in result["cases"].values():
         lines += [
-            f"{case['body_bytes']:,} B bodies, {case['connections']} connections:",
+            f"{case['body_bytes']:,} B bodies from nginx's {case['source']}, {case['connections']} connections:",
             "",
             "| | requests/s | CPU µs per request | EdgeUser's requests/s to it | EdgeUser's CPU to it |",
             "|---|---:|---:|---:|---:|",

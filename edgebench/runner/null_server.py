@@ -1,7 +1,7 @@
-"""The null server: one nginx worker that answers from memory and does nothing else.
+"""The null server: one nginx worker that answers and does nothing else.
 
-`GET /<n>` brings a body of n bytes. The answer carries the headers of an answer from a cache, so that reading it costs
-the client what it costs in a trial.
+`GET /<n>` brings a body of n bytes from memory, `GET /file/<n>` from a file, as nginx's cache does. The answer carries
+the headers of an answer from a cache, so that reading it costs the client what it costs in a trial.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=1024;
     location {PROBE_PATH} {{ return 204; }}
+    location /file/ {{ root {directory}; sendfile on; open_file_cache max=100; }}
 {locations}
   }}
 }}
@@ -72,6 +73,9 @@ def null_server(directory: Path, port: int, sizes: Sequence[int], cores: Sequenc
     assert binary is not None
     directory = directory.resolve()
     (directory / "tmp").mkdir(parents=True, exist_ok=True)
+    (directory / "file").mkdir(exist_ok=True)
+    for size in sizes:
+        (directory / "file" / str(size)).write_bytes(b"x" * size)
     path = directory / "nginx.conf"
     path.write_text(config(directory, port, sizes))
     process = Nginx().processes(binary, Place(directory, port, 0))[0]
