@@ -1,8 +1,9 @@
 """Kills what the harness started if the harness itself is killed.
 
 A process of its own at the other end of a pipe: while the harness lives, it is told which process groups begin and
-end; when the pipe closes it kills those that have not ended. If it closes without a goodbye (kill -9, a crash), it also
-kills whatever else carries the run's mark in its environment: a process the harness had no time to announce.
+end; when the pipe closes it kills those that have not ended. If it closes without a goodbye (kill -9, a crash, a signal,
+an error), it also kills whatever else carries the run's mark in its environment: a process the harness had no time to
+announce.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ class Guardian:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self._tell(_GOODBYE)
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._tell(_GOODBYE)
         pipe = self._process.stdin
         assert pipe is not None
         with contextlib.suppress(BrokenPipeError):

@@ -54,6 +54,15 @@ def test_a_process_that_ends_before_it_is_ready_is_named_with_its_last_words(tmp
         assert broken.stop() == "exit code 1, by itself"
 
 
+def test_a_process_nobody_had_time_to_announce_goes_with_a_run_that_is_stopped() -> None:
+    started = []
+    with pytest.raises(KeyboardInterrupt), Guardian() as guardian:
+        env = {**os.environ, **guardian.environment()}
+        started.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=env))
+        raise KeyboardInterrupt
+    assert started[0].wait(10) == -signal.SIGKILL
+
+
 def test_a_process_that_never_answers_is_hung_and_still_stopped(tmp_path: Path) -> None:
     with Guardian() as guardian:
         deaf = service(tmp_path, guardian, "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)")
