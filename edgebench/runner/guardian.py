@@ -1,9 +1,9 @@
 """Kills what the harness started if the harness itself is killed.
 
 A process of its own at the other end of a pipe: while the harness lives, it is told which process groups begin and
-end; when the pipe closes it kills those that have not ended. If it closes without a goodbye (kill -9, a crash, a signal,
-an error), it also kills whatever else carries the run's mark in its environment: a process the harness had no time to
-announce.
+end; when the pipe closes it kills those that have not ended. If it closes without a goodbye (a crash, kill -9, a
+signal, an error), it also kills whatever else carries the run's mark in its environment: a process the harness had no
+time to announce.
 """
 
 from __future__ import annotations
