@@ -75,8 +75,9 @@ class Ledger:
             except ValueError:
                 self._number += 1
                 # Another thread may still put a smaller record into the file that was too full for this one.
-                self._write = self._open_file(os.O_CREAT | os.O_TRUNC, max(FILE_BYTES, len(data)))
-                self._write(data)
+                write = self._open_file(os.O_CREAT | os.O_TRUNC, max(FILE_BYTES, len(data)))
+                write(data)  # before the others may fill it
+                self._write = write
 
     def _first_seq(self) -> int:
         """Claim the first free worker number. A worker that replaces a killed one gets a new number and new files."""
