@@ -59,9 +59,10 @@ class Response:
     Every request makes one: what can be worked out later is, and is kept in slots that are empty until then.
     """
 
-    __slots__ = ("_content", "_data", "_headers", "_start", "asked", "error", "head", "length", "says")
+    __slots__ = ("_content", "_data", "_error", "_headers", "_start", "asked", "head", "says")
 
     _content: bytes
+    _error: str | None
     _headers: Headers
     asked: Ready
     """The request. Set by the client."""
@@ -72,9 +73,6 @@ class Response:
         self.head = head
         self._data = data
         self._start = start
-        self.length = len(data) - start
-        """Bytes of the body, in its Content-Encoding."""
-        self.error: str | None = None
 
     @classmethod
     def missing(cls, error: str) -> Response:
@@ -82,6 +80,23 @@ class Response:
         response = cls(_NO_HEAD, b"", b"")
         response.error = error
         return response
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body, in its Content-Encoding."""
+        return len(self._data) - self._start
+
+    @property
+    def error(self) -> str | None:
+        """Why there is no answer, or none that could be followed; None: all is well."""
+        try:
+            return self._error
+        except AttributeError:
+            return None
+
+    @error.setter
+    def error(self, why: str | None) -> None:
+        self._error = why
 
     @property
     def status(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from ssl import SSLContext
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import gevent
 from locust import User
@@ -14,8 +14,8 @@ from edgebench.load.answer import Response
 from edgebench.load.connection import Connection, Timeouts
 from edgebench.load.elaborate import ElaborateClient
 from edgebench.load.failures import ConnectionFailed
-from edgebench.load.locust_stats import listener_failed
-from edgebench.load.record import NO_USER, RETRIED, REUSED, STORED
+from edgebench.load.locust_stats import is_table, listener_failed
+from edgebench.load.record import NO_USER, RETRIED, REUSED, STORED, TABLED
 from edgebench.load.request import Ready, Server
 from edgebench.load.session import LATE_NS, Session
 from edgebench.load.verbs import Options
@@ -42,7 +42,12 @@ class EdgeClient(ElaborateClient):
         self._events = user.environment.events.request
         self._own_context = type(user).context is not User.context
         self._wall_ns = time.time_ns() - monotonic_ns()
-        self._connection = Connection(server, timeouts, session.head_reader, context)
+        self._connection = Connection(server, timeouts, session.head_reader, context, session.outbox)
+        self._listeners: list[Any] = []
+        self._others: list[Any] = []
+        """Listeners of Locust's request event: all, and those besides its table where that learns from our samples."""
+        self._tabled = 0
+        """TABLED where it does."""
         self._number = min(session.users, NO_USER - 1)
         session.users += 1
         self.due_ns = 0
@@ -52,23 +57,20 @@ class EdgeClient(ElaborateClient):
         session.clients.add(self)
 
     def get(self, path: str, name: str | None = None, **options: Unpack[Options]) -> Response:
-        if not options:
-            asked = self._known.get(("GET", path, name))
-            if asked is not None:
-                response = self._exchange(asked)
-                self._report(asked, response)
-                return response
-        return self._elaborate("GET", path, name, **options)
+        asked = self._known.get(("GET", path, name))
+        if options or asked is None:
+            return self._elaborate("GET", path, name, **options)
+        if self._events._handlers != self._listeners:
+            self._look_who_listens()
+        response = self._exchange(asked, self._tabled)
+        listeners = self._others if self._tabled and 0 < response.says.status < 400 else self._listeners
+        if listeners:
+            self._report(asked, response, listeners)
+        return response
 
     def request(self, method: str, path: str, name: str | None = None, **options: Unpack[Options]) -> Response:
         """One request, by any method."""
-        if not options:
-            asked = self._known.get((method, path, name))
-            if asked is not None:
-                response = self._exchange(asked)
-                self._report(asked, response)
-                return response
-        return self._elaborate(method.upper(), path, name, **options)
+        return self.get(path, name, **options) if method == "GET" else self._elaborate(method.upper(), path, name, **options)
 
     def connect(self) -> None:
         """Open the connection ahead of the first request. A failure will show in that request's sample."""
@@ -91,8 +93,13 @@ class EdgeClient(ElaborateClient):
     def unasked(self) -> int:
         return self._connection.unasked
 
-    def _exchange(self, asked: Ready) -> Response:
-        """Send a request, wait for its answer, record it."""
+    def _look_who_listens(self) -> None:
+        self._listeners = list(self._events._handlers)
+        self._others = [listener for listener in self._listeners if not is_table(listener)]
+        self._tabled = TABLED if self._session.keeps_table and len(self._others) < len(self._listeners) else 0
+
+    def _exchange(self, asked: Ready, tabled: int = 0) -> Response:
+        """Send a request, wait for its answer, record it; with the flag TABLED, if that is given and all is well."""
         connection, session = self._connection, self._session
         flags = REUSED if connection.used else 0
         sent_ns = scheduled_ns = monotonic_ns()
@@ -104,13 +111,15 @@ class EdgeClient(ElaborateClient):
             lag_ns = sent_ns - (due_ns if due_ns > self.free_ns else self.free_ns)
             if lag_ns > LATE_NS:
                 session.late_wakeups += 1
-        self._scheduled_ns = scheduled_ns
         session.sent += 1
         try:
             if not connection.is_open:
                 connection.open()
             try:
                 answer = connection.exchange(asked.wire, asked.is_head, sent_ns)
+                sent_ns = connection.sent_ns
+                if not due_ns:
+                    scheduled_ns = sent_ns
             except ConnectionFailed as failed:
                 if not (failed.stale and asked.method in _IDEMPOTENT):
                     raise
@@ -120,6 +129,7 @@ class EdgeClient(ElaborateClient):
                 answer = connection.exchange(asked.wire, asked.is_head, monotonic_ns())
         except BaseException as failed:
             return self._lost(failed, asked, scheduled_ns, sent_ns, lag_ns, flags)
+        self._scheduled_ns = scheduled_ns
         done_ns = self.free_ns = connection.done_ns
         says = answer.says
         if says.text < 0:
@@ -133,18 +143,20 @@ class EdgeClient(ElaborateClient):
             session.reused += 1
         recorder = session.recorder
         if recorder is not None:
+            if says.status < 400:
+                flags |= tabled
             recorder.record_answer(
-                scheduled_ns, sent_ns, connection.first_byte_ns, done_ns, lag_ns, asked, says, answer.length,
+                scheduled_ns, sent_ns, connection.first_byte_ns, done_ns, lag_ns, asked, says, len(answer._data) - answer._start,
                 self._number, connection.port, flags,
             )  # fmt: skip
         answer.asked = asked
         return answer
 
-    def _report(self, asked: Ready, response: Response) -> None:
+    def _report(self, asked: Ready, response: Response, listeners: list[Any]) -> None:
         """Fire Locust's request event: what its `fire` does, without packing the arguments twice."""
         exception = None if 0 < response.says.status < 400 else response.exception()
         scheduled_ns = self._scheduled_ns
-        for listener in self._events._handlers.copy():
+        for listener in listeners.copy():
             try:
                 listener(
                     request_type=asked.method,
@@ -167,6 +179,7 @@ class EdgeClient(ElaborateClient):
     ) -> Response:
         """Record a request that has no answer. Whatever ended it that is not the server's doing goes on to the task."""
         connection, session = self._connection, self._session
+        self._scheduled_ns = scheduled_ns
         error = str(failed) if isinstance(failed, ConnectionFailed) else "unanswered"
         done_ns = self.free_ns = monotonic_ns()
         if session.recorder is not None:

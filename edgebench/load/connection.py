@@ -19,11 +19,14 @@ from edgebench.load.answer import Response
 from edgebench.load.failures import ConnectionFailed
 from edgebench.load.head import HeadReader, ProtocolError
 from edgebench.load.http1 import AnswerParser
+from edgebench.load.outbox import Outbox
 from edgebench.load.request import Server
 from edgebench.load.tls import TlsStream, reason
 
 _READ, _WRITE = 1, 2
 _RECEIVE_BYTES = 65_536
+_TOGETHER_BYTES = 16_384
+"""Longer requests go by themselves: they may not go at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,26 @@ class Timeouts:
 class Connection:
     """Opens when needed and stays open. One exchange at a time."""
 
+    # More than thirty attributes: without slots each would be looked up in a dictionary.
+    __slots__ = (
+        "_answer_ns", "_asked_ns", "_connect_s", "_context", "_greenlet", "_head_bytes", "_heads", "_heard_ns",
+        "_hub", "_idle",
+        "_opened_ns", "_outbox", "_parser", "_post", "_posted", "_raw", "_read_ns", "_readable", "_recv", "_remember",
+        "_request", "_rest", "_resume", "_send", "_send_error", "_server", "_socket", "_wait", "done_ns",
+        "first_byte_ns", "is_open", "port", "sent_ns", "unasked", "used",
+    )  # fmt: skip
+
     def __init__(
-        self, server: Server, timeouts: Timeouts, reader: HeadReader, context: SSLContext | None = None
+        self,
+        server: Server,
+        timeouts: Timeouts,
+        reader: HeadReader,
+        context: SSLContext | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
+        """With an outbox, requests on a connection that has brought an answer go when it says; else at once."""
         self._server, self._connect_s, self._context = server, timeouts.connect_s, context
+        self._outbox = outbox
         self._read_ns, self._answer_ns = int(timeouts.read_s * 1e9), int(timeouts.answer_s * 1e9)
         self._hub = get_hub()
         self._parser = AnswerParser(reader)
@@ -55,6 +74,8 @@ class Connection:
         self._wait = self._hub.switch
         self._heads = reader.heads
         self._remember = reader.remember
+        self._head_bytes = 0
+        """Of the last answer."""
         self._idle = self._on_idle_readable  # one object: it is set for each answer
         self._greenlet: Any = None
         """That waits for the answer, and `_resume` its switch."""
@@ -65,6 +86,12 @@ class Connection:
         self._rest = memoryview(b"")
         """Of a request that did not go at once."""
         self._send_error: OSError | None = None
+        self._request = b""
+        """In the outbox, until it has gone and `_posted` is true."""
+        self._posted = True
+        self._post = self._on_post  # one object
+        self.sent_ns = 0
+        """Of the last exchange: when its request went."""
         self.is_open = False
         self.port = 0
         """Ours, of the connection that is or was open last."""
@@ -110,15 +137,19 @@ class Connection:
         """Send a request, return its answer, set `first_byte_ns` and `done_ns`. A failure closes the connection."""
         self.first_byte_ns = -1
         try:
-            try:
-                sent = self._send(request)
-            except BlockingIOError:
-                sent = 0
-            except OSError as error:
-                raise self._broken("send", error) from None
-            self._asked_ns = self._heard_ns = now_ns
-            if sent != len(request):
-                return self._ended(self._upload(memoryview(request)[sent:], head_only))
+            if self._outbox is not None and self.used and len(request) <= _TOGETHER_BYTES:
+                self._request, self._posted = request, False
+                self._outbox.put(self._post)
+            else:
+                try:
+                    sent = self._send(request)
+                except BlockingIOError:
+                    sent = 0
+                except OSError as error:
+                    raise self._broken("send", error) from None
+                self._asked_ns = self._heard_ns = self.sent_ns = now_ns
+                if sent != len(request):
+                    return self._ended(self._upload(memoryview(request)[sent:], head_only))
             # The common way: all of an answer in one piece, with a head that came before. _receive does all others.
             greenlet = getcurrent()
             if greenlet is not self._greenlet:
@@ -127,6 +158,8 @@ class Connection:
             readable.callback = self._resume
             self._wait()
             readable.callback = self._idle
+            if not self._posted:
+                return self._ended(self._not_posted(head_only))
             try:
                 data = self._recv(_RECEIVE_BYTES)
             except BlockingIOError:
@@ -136,17 +169,59 @@ class Connection:
             self.done_ns = monotonic_ns()
             if data:
                 self.first_byte_ns = self.done_ns
-            end = data.find(b"\r\n\r\n") + 4
+            # Heads of one server are mostly of one length: looking where the last one ended is quicker than searching.
+            end = self._head_bytes
             head = data[:end]
             says = self._heads.get(head)
+            if says is None:
+                end = self._head_bytes = data.find(b"\r\n\r\n") + 4
+                head = data[:end]
+                says = self._heads.get(head)
             if says is None or len(data) - end != says.length or head_only:
                 return self._ended(self._receive(head_only, data))
             self._asked_ns = 0
             self.used += 1
             return Response(says, head, data, end)
         except BaseException:
+            if not self._posted and self._outbox is not None:
+                self._outbox.take_back(self._post)
+                self._posted = True
             self.close()
             raise
+
+    def _on_post(self) -> None:
+        """The outbox says: now."""
+        request = self._request
+        self.sent_ns = self._asked_ns = self._heard_ns = monotonic_ns()
+        try:
+            sent = self._send(request)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._send_error, sent = error, 0
+        if sent == len(request):
+            self._posted = True
+        else:
+            self._rest = memoryview(request)[sent:]
+            self._resume()
+
+    def _not_posted(self, head_only: bool) -> Response:
+        """Woken with the request not sent, or not all of it."""
+        rest, error = self._rest, self._send_error
+        self._rest, self._send_error = memoryview(b""), None
+        if error is not None:
+            raise self._broken("send", error) from None
+        if not rest:  # the server spoke or closed while the connection was idle
+            self.unasked += self._has_spoken()
+            raise ConnectionFailed("closed without an answer", stale=True)
+        self._posted = True
+        return self._upload(rest, head_only)
+
+    def _has_spoken(self) -> bool:
+        try:
+            return bool(self._raw.recv(1))
+        except OSError:
+            return False
 
     def _ended(self, answer: Response) -> Response:
         self._asked_ns = 0

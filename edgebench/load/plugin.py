@@ -24,7 +24,7 @@ from edgebench.load.clocks import Machine
 from edgebench.load.course import Course, Load
 from edgebench.load.distributed import WorkerSide
 from edgebench.load.live.feed import Live
-from edgebench.load.locust_stats import lean_log_request
+from edgebench.load.locust_stats import TableSink, lean_log_request
 from edgebench.load.master import MasterSide
 from edgebench.load.options import LoadOptions
 from edgebench.load.outcome import write_generator, write_parquet
@@ -167,7 +167,8 @@ def _on_test_start(environment: Any, **_: Any) -> None:
 
 
 def _session(options: LoadOptions, environment: Any, live: Sequence[Sink]) -> Session:
-    sinks = [*live, *_sinks(options, environment.runner)]
+    sinks: list[Sink] = [TableSink(environment.stats)] if _edge_users(environment) else []
+    sinks += [*live, *_sinks(options, environment.runner)]
 
     def failed(error: OSError) -> None:
         _logger.error("--record: %s", error)

@@ -49,7 +49,9 @@ STATUS_MASK = 2**STATUS_BITS - 1
 REUSED = 1
 RETRIED = 2
 STORED = 4
-"""Bits of a sample's flags. STORED: the origin's stamp is older than the request."""
+TABLED = 8
+"""Bits of a sample's flags. STORED: the origin's stamp is older than the request. TABLED: Locust's table has it from
+here (locust_stats.TableSink), not from Locust's request event."""
 
 NONE = 0
 UNKNOWN = 1
@@ -60,7 +62,8 @@ MAX_TEXTS = 200_000
 MAX_ENDPOINTS = 65_535
 KNOWN_KEYS = 500_000
 """How many keys a recorder remembers; further ones get numbers anew."""
-BUFFER_BYTES = 1024 * RECORD.size
+BUFFER_BYTES = 4096 * RECORD.size
+"""Handing a buffer on wakes a thread and makes Locust's table: dear, so not often. Once a quarter second it is anyway."""
 _U32 = 2**32 - 1
 _EXACT_NS = 2**31
 
@@ -269,5 +272,5 @@ def status(records: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int16]]
 
 
 def flags(records: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint16]]:
-    """REUSED, RETRIED and STORED of each of `records`."""
+    """REUSED, RETRIED, STORED and TABLED of each of `records`."""
     return records["status_flags"] >> np.uint16(STATUS_BITS)

@@ -15,7 +15,9 @@ from edgebench.load.arrivals import arrival_times_ns, seed_of
 from edgebench.load.cache_status import classify_recorded
 from edgebench.load.dispatch import NEVER_NS, Dispatcher
 from edgebench.load.head import Head, HeadReader
+from edgebench.load.locust_stats import TableSink
 from edgebench.load.options import LoadOptions
+from edgebench.load.outbox import Outbox
 from edgebench.load.popularity import Popularity
 from edgebench.load.record import Recorder, Sink
 from edgebench.load.request import Ready
@@ -47,8 +49,11 @@ class Session:
     ) -> None:
         """`worker` of `workers` that divide the load. Samples go to `sinks`; `failed` is told when one cannot take
         them. Without `offers_load` nothing ever comes due in an open loop."""
+        self.keeps_table = any(isinstance(sink, TableSink) for sink in sinks)
+        """Whether Locust's table of requests is kept by one of the sinks."""
         self.options, self.worker, self.workers = options, worker, workers
         self.dispatcher = Dispatcher(options.spin) if options.model is LoadModel.OPEN else None
+        self.outbox = Outbox() if options.model is LoadModel.CLOSED else None
         self.recorder = self._recorder = Recorder(sinks, failed) if sinks else None
         self.offers_load = offers_load
         self._closing, self._closed = False, Event()
@@ -113,6 +118,8 @@ class Session:
             for due_ns in self.dispatcher.backlog:
                 self._never_sent(due_ns)
             self.dispatcher.backlog.clear()
+        if self.outbox is not None:
+            self.outbox.close()
         recorder, self.recorder = self.recorder, None
         if recorder is not None:
             recorder.close()

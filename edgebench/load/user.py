@@ -143,19 +143,21 @@ class _Tasks(DefaultTaskSet):
             return
         client, session, count, queue = user.client, user.session, len(tasks), self._task_queue
         take = session.dispatcher.take if session.dispatcher is not None else None
+        if take is None:
+            while not queue and user._state != LOCUST_STATE_STOPPING and client.free_ns < session.end_ns:
+                tasks[int(random() * count)](user)  # type: ignore[operator]  # no TaskSet
+            self.wait()
+            return
         while not queue:
             if user._state == LOCUST_STATE_STOPPING:
                 raise StopUser()
-            if take is not None:
-                client.busy = False
-                user._state = LOCUST_STATE_WAITING
-                client.due_ns = take()
-                client.busy = True
-                if user._state == LOCUST_STATE_STOPPING:
-                    raise StopUser()
-                user._state = LOCUST_STATE_RUNNING
-            elif client.free_ns >= session.end_ns:
-                self.wait()
+            client.busy = False
+            user._state = LOCUST_STATE_WAITING
+            client.due_ns = take()
+            client.busy = True
+            if user._state == LOCUST_STATE_STOPPING:
+                raise StopUser()
+            user._state = LOCUST_STATE_RUNNING
             tasks[int(random() * count)](user)  # type: ignore[operator]  # no TaskSet
 
     def wait(self) -> None:
