@@ -40,7 +40,7 @@ selftest: $(READY) ## Check the generator against a server that freezes (35 s)
 bench-origin: $(READY) ## Measure what the ledger costs the app
 	@$(BIN)/python -m benchmarks.origin_overhead
 
-bench-generator: $(READY) ## Measure the generator beside wrk, hey and k6 (5 min)
+bench-generator: $(READY) ## Measure the generator beside wrk, hey and k6 (6 min)
 	@$(BIN)/python -m benchmarks.generator
 
 bench-recorder: $(READY) ## Measure what recording costs: CPU, send lag, memory (90 s)

@@ -5,9 +5,10 @@
 Every tool has the same core to itself and asks the same null server (one nginx worker on another core) over the same
 number of connections, closed loop, in rounds: each round runs every tool once, in an order drawn anew, so that a slow
 moment of a shared machine hits all alike. A ratio is the median over the rounds of the ratio within a round. nginx
-serves files, as it does where it is a cache; answering from memory it is faster still, and no cache. Locust's users
-fire Locust's request event for every request; EdgeUser records every sample to disk besides. The CPU is the tool's own,
-user and system.
+serves files, as it does where it is a cache; answering from memory it is faster still, and no cache. All users keep
+Locust's table, EdgeUser records every sample to disk besides; "heard" has a listener of Locust's request event, which
+is called for every request. (Without one, EdgeUser has the table made of its samples.) The CPU is the tool's own, user
+and system.
 
 Send lag is that of open-loop runs of EdgeUser. Beside it stands what the machine itself takes: the share of time that a
 loop which only reads the clock, alone on the same core, loses in gaps of more than 20 us.
@@ -81,7 +82,7 @@ class Measured:
 Tool = Callable[[str, Case, Path], Measured]
 
 
-def locust(user: str) -> Tool:
+def locust(user: str, listener: bool = False) -> Tool:
     def run(url: str, case: Case, folder: Path) -> Measured:
         options = ["--record", str(folder / "samples"), "--rate", "0"] if user == "Edge" else []
         argv = [
@@ -89,6 +90,7 @@ def locust(user: str) -> Tool:
             "-u", str(case.connections), "-r", str(case.connections), *options,
         ]  # fmt: skip
         env = {"EDGEBENCH_BENCH_PATH": case.path, "EDGEBENCH_BENCH_WINDOW_S": str(WINDOW_S)}
+        env |= {"EDGEBENCH_BENCH_LISTENER": "1"} if listener else {}
         output, _ = finish(argv, env)
         figures = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
         if figures["failures"]:
@@ -140,6 +142,7 @@ TOOLS: dict[str, Tool] = {
     "HttpUser": locust("Requests"),
     "FastHttpUser": locust("Fast"),
     "EdgeUser": locust("Edge"),
+    "EdgeUser, heard": locust("Edge", listener=True),
     "wrk": wrk,
     "hey": hey,
     "k6": k6,

@@ -2,6 +2,7 @@
 
 EDGEBENCH_BENCH_PATH      what to ask for
 EDGEBENCH_BENCH_WINDOW_S  how long to measure, after a second to warm up
+EDGEBENCH_BENCH_LISTENER  whether there is a listener of Locust's request event besides Locust's own
 """
 
 from __future__ import annotations
@@ -59,5 +60,12 @@ def begin(environment: Any, **_: Any) -> None:
     gevent.spawn(measure, environment)
 
 
+def hear(response_time: float, **_: Any) -> None:
+    heard[response_time < 1] = heard.get(response_time < 1, 0) + 1
+
+
+heard: dict[bool, int] = {}
 hooks: Any = events
+if "EDGEBENCH_BENCH_LISTENER" in os.environ:
+    hooks.request.add_listener(hear)
 hooks.test_start.add_listener(begin)

@@ -70,7 +70,11 @@ class EdgeClient(ElaborateClient):
 
     def request(self, method: str, path: str, name: str | None = None, **options: Unpack[Options]) -> Response:
         """One request, by any method."""
-        return self.get(path, name, **options) if method == "GET" else self._elaborate(method.upper(), path, name, **options)
+        return (
+            self.get(path, name, **options)
+            if method == "GET"
+            else self._elaborate(method.upper(), path, name, **options)
+        )
 
     def connect(self) -> None:
         """Open the connection ahead of the first request. A failure will show in that request's sample."""
@@ -146,7 +150,7 @@ class EdgeClient(ElaborateClient):
             if says.status < 400:
                 flags |= tabled
             recorder.record_answer(
-                scheduled_ns, sent_ns, connection.first_byte_ns, done_ns, lag_ns, asked, says, len(answer._data) - answer._start,
+                scheduled_ns, sent_ns, connection.first_byte_ns, done_ns, lag_ns, asked, says, answer.length,
                 self._number, connection.port, flags,
             )  # fmt: skip
         answer.asked = asked

@@ -13,6 +13,7 @@ from time import monotonic_ns
 from typing import Any
 
 import gevent
+import greenlet
 from gevent import get_hub, getcurrent, socket
 
 from edgebench.load.answer import Response
@@ -27,6 +28,12 @@ _READ, _WRITE = 1, 2
 _RECEIVE_BYTES = 65_536
 _TOGETHER_BYTES = 16_384
 """Longer requests go by themselves: they may not go at once."""
+
+
+def _bare_switch(target: Any) -> Callable[[], object]:
+    """gevent's own switch looks for hooks of the greenlet that is left, which have not been used for ten years."""
+    switch: Callable[[], object] = greenlet.greenlet.switch.__get__(target)
+    return switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ class Connection:
         self._readable: Any = None
         self._send: Callable[[bytes], int]
         self._recv: Callable[[int], bytes]
-        self._wait = self._hub.switch
+        self._wait = _bare_switch(self._hub)
         self._heads = reader.heads
         self._remember = reader.remember
         self._head_bytes = 0
@@ -151,9 +158,9 @@ class Connection:
                 if sent != len(request):
                     return self._ended(self._upload(memoryview(request)[sent:], head_only))
             # The common way: all of an answer in one piece, with a head that came before. _receive does all others.
-            greenlet = getcurrent()
-            if greenlet is not self._greenlet:
-                self._greenlet, self._resume = greenlet, greenlet.switch
+            waiting = getcurrent()
+            if waiting is not self._greenlet:
+                self._greenlet, self._resume = waiting, _bare_switch(waiting)
             readable = self._readable
             readable.callback = self._resume
             self._wait()
@@ -294,8 +301,8 @@ class Connection:
         """The answer, of which `data` may have come already."""
         parser, readable = self._parser, self._readable
         parser.begin(head_only=head_only)
-        self._greenlet = greenlet = getcurrent()
-        self._resume = greenlet.switch
+        self._greenlet = getcurrent()
+        self._resume = _bare_switch(self._greenlet)
         in_one_piece = data is not None
         if data:
             self._heard_ns = self.done_ns

@@ -65,7 +65,9 @@ class TableSink:
         done_ns = rows["done_ns"]
         times_ms = (done_ns - rows["scheduled_ns"]) / 1e6
         columns = done_ns, times_ms, rows["bytes"], rows["endpoint"]
-        first, last = (int(each) // 1_000_000_000 for each in (done_ns.min() + self._wall_ns, done_ns.max() + self._wall_ns))
+        first, last = (
+            int(each) // 1_000_000_000 for each in (done_ns.min() + self._wall_ns, done_ns.max() + self._wall_ns)
+        )
         if first == last:
             self._add(first, *columns)
             return
@@ -84,9 +86,7 @@ class TableSink:
             entry = self._stats.entries[self._names.get(number, _FURTHER)]
             self._add_to(entry, second, done_ns[here], times_ms[here], sizes[here])
 
-    def _add_to(
-        self, entry: StatsEntry, second: int, done_ns: IntArray, times_ms: FloatArray, sizes: IntArray
-    ) -> None:
+    def _add_to(self, entry: StatsEntry, second: int, done_ns: IntArray, times_ms: FloatArray, sizes: IntArray) -> None:
         """To one line of the table: what Locust's `log` does for each."""
         last: Any = entry.last_request_timestamp
         if entry.use_response_times_cache and last and second > int(last):

@@ -13,7 +13,7 @@ from typing import Any
 from gevent import get_hub
 
 _LAST = -2
-"""libev's lowest priority: after gevent's own prepare watcher, in which greenlets start, and just before libev waits."""
+"""libev's lowest priority: after gevent's own prepare watcher, which starts greenlets, and just before libev waits."""
 
 
 class Outbox:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
@@ -36,6 +37,56 @@ def test_open_loop_records_every_request_once_and_ends_by_itself(tmp_path: Path)
     assert all(generator["measure_start_ns"] <= row["scheduled_ns"] < generator["measure_end_ns"] for row in measured)
     assert "uncaught" not in result.output.lower()
     assert server.connections == 8
+
+
+TELLING = """
+import json
+from locust import events
+
+@events.quitting.add_listener
+def on_quitting(environment, **_):
+    stats = environment.stats
+    table = {entry.name: vars(entry) for entry in (stats.total, *stats.entries.values())}
+    print("table", json.dumps(table, default=lambda other: None), flush=True)
+"""
+LISTENING = """
+heard = []
+
+@events.request.add_listener
+def on_request(name, response_time, response_length, exception, **_):
+    heard.append(exception is not None)
+
+@events.quit.add_listener
+def on_quit(**_):
+    print("heard", len(heard), sum(heard), flush=True)
+"""
+
+
+@pytest.mark.parametrize("rate", ["0", "400"])
+@pytest.mark.parametrize("listened", [False, True])
+def test_locusts_table_and_its_listeners_have_every_request(tmp_path: Path, rate: str, listened: bool) -> None:
+    def now_and_then_missing(seen: Seen) -> bytes:
+        return ok(b"12345") if seen.number % 7 else ok(b"no", status="404 Not Found")
+
+    with serving(now_and_then_missing) as server:
+        options = ("--rate", rate, "--warm-up-max", "1", "--measure", "1")
+        result = run(tmp_path, server.url, *options, locustfile=READER + TELLING + LISTENING * listened)
+    rows = result.rows
+    [told] = [line for line in result.output.splitlines() if line.startswith("table ")]
+    table = json.loads(told.removeprefix("table "))
+    for name, of in (("/p/[id]", "/p/[id]"), ("/l?page", "/l?page"), ("Aggregated", "")):
+        mine = [row for row in rows if of in row["endpoint"]]
+        took_ms = [(row["done_ns"] - row["scheduled_ns"]) / 1e6 for row in mine]
+        line = table[name]
+        assert line["num_requests"] == sum(line["response_times"].values()) == len(mine)
+        assert line["num_failures"] == sum(row["status"] == 404 for row in mine) > 0
+        assert line["total_content_length"] == sum(row["bytes"] for row in mine)
+        assert line["min_response_time"] == pytest.approx(min(took_ms))
+        assert line["max_response_time"] == pytest.approx(max(took_ms))
+        assert line["total_response_time"] == pytest.approx(sum(took_ms))
+    if listened:
+        failed = sum(row["status"] == 404 for row in rows)
+        assert f"heard {len(rows)} {failed}" in result.output
 
 
 def test_the_sequence_does_not_depend_on_the_server(tmp_path: Path) -> None:
