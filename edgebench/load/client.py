@@ -42,12 +42,14 @@ class EdgeClient(ElaborateClient):
         self._events = user.environment.events.request
         self._own_context = type(user).context is not User.context
         self._wall_ns = time.time_ns() - monotonic_ns()
-        self._connection = Connection(server, timeouts, session.head_reader, context, session.outbox)
+        self._connection = Connection(server, timeouts, session.head_reader, session.turn, context)
         self._listeners: list[Any] = []
         self._others: list[Any] = []
         """Listeners of Locust's request event: all, and those besides its table where that learns from our samples."""
         self._tabled = 0
         """TABLED where it does."""
+        self._heard = True
+        """Whether somebody else is told of every request."""
         self._number = min(session.users, NO_USER - 1)
         session.users += 1
         self.due_ns = 0
@@ -63,9 +65,8 @@ class EdgeClient(ElaborateClient):
         if self._events._handlers != self._listeners:
             self._look_who_listens()
         response = self._exchange(asked, self._tabled)
-        listeners = self._others if self._tabled and 0 < response.says.status < 400 else self._listeners
-        if listeners:
-            self._report(asked, response, listeners)
+        if self._heard or not response.says.good:
+            self._report(asked, response)
         return response
 
     def request(self, method: str, path: str, name: str | None = None, **options: Unpack[Options]) -> Response:
@@ -101,6 +102,7 @@ class EdgeClient(ElaborateClient):
         self._listeners = list(self._events._handlers)
         self._others = [listener for listener in self._listeners if not is_table(listener)]
         self._tabled = TABLED if self._session.keeps_table and len(self._others) < len(self._listeners) else 0
+        self._heard = bool(self._others) or not self._tabled
 
     def _exchange(self, asked: Ready, tabled: int = 0) -> Response:
         """Send a request, wait for its answer, record it; with the flag TABLED, if that is given and all is well."""
@@ -115,7 +117,6 @@ class EdgeClient(ElaborateClient):
             lag_ns = sent_ns - (due_ns if due_ns > self.free_ns else self.free_ns)
             if lag_ns > LATE_NS:
                 session.late_wakeups += 1
-        session.sent += 1
         try:
             if not connection.is_open:
                 connection.open()
@@ -136,7 +137,7 @@ class EdgeClient(ElaborateClient):
         self._scheduled_ns = scheduled_ns
         done_ns = self.free_ns = connection.done_ns
         says = answer.says
-        if says.text < 0:
+        if says.packed is None:
             session.learn(says)
         session.answers += 1
         stamp_ns = says.stamp[1]
@@ -147,7 +148,7 @@ class EdgeClient(ElaborateClient):
             session.reused += 1
         recorder = session.recorder
         if recorder is not None:
-            if says.status < 400:
+            if says.good:
                 flags |= tabled
             recorder.record_answer(
                 scheduled_ns, sent_ns, connection.first_byte_ns, done_ns, lag_ns, asked, says, answer.length,
@@ -156,11 +157,12 @@ class EdgeClient(ElaborateClient):
         answer.asked = asked
         return answer
 
-    def _report(self, asked: Ready, response: Response, listeners: list[Any]) -> None:
+    def _report(self, asked: Ready, response: Response) -> None:
         """Fire Locust's request event: what its `fire` does, without packing the arguments twice."""
-        exception = None if 0 < response.says.status < 400 else response.exception()
+        good = response.says.good
+        exception = None if good else response.exception()
         scheduled_ns = self._scheduled_ns
-        for listener in listeners.copy():
+        for listener in (self._others if good and self._tabled else self._listeners).copy():
             try:
                 listener(
                     request_type=asked.method,
@@ -184,6 +186,7 @@ class EdgeClient(ElaborateClient):
         """Record a request that has no answer. Whatever ended it that is not the server's doing goes on to the task."""
         connection, session = self._connection, self._session
         self._scheduled_ns = scheduled_ns
+        session.lost += 1
         error = str(failed) if isinstance(failed, ConnectionFailed) else "unanswered"
         done_ns = self.free_ns = monotonic_ns()
         if session.recorder is not None:

@@ -20,9 +20,9 @@ from edgebench.load.answer import Response
 from edgebench.load.failures import ConnectionFailed
 from edgebench.load.head import HeadReader, ProtocolError
 from edgebench.load.http1 import AnswerParser
-from edgebench.load.outbox import Outbox
 from edgebench.load.request import Server
 from edgebench.load.tls import TlsStream, reason
+from edgebench.load.turn import Turn
 
 _READ, _WRITE = 1, 2
 _RECEIVE_BYTES = 65_536
@@ -51,24 +51,56 @@ class Connection:
 
     # More than thirty attributes: without slots each would be looked up in a dictionary.
     __slots__ = (
-        "_answer_ns", "_asked_ns", "_connect_s", "_context", "_greenlet", "_head_bytes", "_heads", "_heard_ns",
-        "_hub", "_idle",
-        "_opened_ns", "_outbox", "_parser", "_post", "_posted", "_raw", "_read_ns", "_readable", "_recv", "_remember",
-        "_request", "_rest", "_resume", "_send", "_send_error", "_server", "_socket", "_wait", "done_ns",
-        "first_byte_ns", "is_open", "port", "sent_ns", "unasked", "used",
-    )  # fmt: skip
+        "_answer_ns",
+        "_connect_s",
+        "_context",
+        "_data",
+        "_error",
+        "_greenlet",
+        "_head_bytes",
+        "_heads",
+        "_hub",
+        "_opened_ns",
+        "_parser",
+        "_posts",
+        "_raw",
+        "_read_ns",
+        "_readable",
+        "_recv",
+        "_remember",
+        "_rest",
+        "_send_error",
+        "_server",
+        "_socket",
+        "_turn",
+        "_wait",
+        "asked_ns",
+        "awaiting",
+        "done_ns",
+        "first_byte_ns",
+        "heard_ns",
+        "is_open",
+        "port",
+        "posted",
+        "request",
+        "send",
+        "sent_ns",
+        "unasked",
+        "used",
+        "wake",
+    )
 
     def __init__(
         self,
         server: Server,
         timeouts: Timeouts,
         reader: HeadReader,
+        turn: Turn,
         context: SSLContext | None = None,
-        outbox: Outbox | None = None,
     ) -> None:
-        """With an outbox, requests on a connection that has brought an answer go when it says; else at once."""
+        """Where the turn posts, requests on a connection that has brought an answer go when it says; else at once."""
         self._server, self._connect_s, self._context = server, timeouts.connect_s, context
-        self._outbox = outbox
+        self._turn, self._posts = turn, turn.posts
         self._read_ns, self._answer_ns = int(timeouts.read_s * 1e9), int(timeouts.answer_s * 1e9)
         self._hub = get_hub()
         self._parser = AnswerParser(reader)
@@ -76,27 +108,29 @@ class Connection:
         self._raw: Any = None
         """What sends and receives without waiting: the bare socket, or the TlsStream over it."""
         self._readable: Any = None
-        self._send: Callable[[bytes], int]
+        self.send: Callable[[bytes], int]
         self._recv: Callable[[int], bytes]
         self._wait = _bare_switch(self._hub)
         self._heads = reader.heads
         self._remember = reader.remember
         self._head_bytes = 0
         """Of the last answer."""
-        self._idle = self._on_idle_readable  # one object: it is set for each answer
         self._greenlet: Any = None
-        """That waits for the answer, and `_resume` its switch."""
-        self._resume: Callable[[], object] = self._idle
-        self._asked_ns = self._heard_ns = 0
+        """That waits for the answer, and `wake` its switch."""
+        self.wake: Callable[[], object]
+        self.awaiting = False
+        """Whether it waits: for `_data`, or for `_error`."""
+        self._data = b""
+        self._error: OSError | None = None
+        self.asked_ns = self.heard_ns = 0
         """While an answer is waited for: since when, and when the server last took or gave a byte. Else 0."""
         self._opened_ns = 0
         self._rest = memoryview(b"")
         """Of a request that did not go at once."""
         self._send_error: OSError | None = None
-        self._request = b""
-        """In the outbox, until it has gone and `_posted` is true."""
-        self._posted = True
-        self._post = self._on_post  # one object
+        self.request = b""
+        """To be posted, until `posted` is true."""
+        self.posted = True
         self.sent_ns = 0
         """Of the last exchange: when its request went."""
         self.is_open = False
@@ -122,17 +156,17 @@ class Connection:
         raw = self._socket._sock
         self.port = raw.getsockname()[1]
         self._raw = raw if self._context is None else self._shake_hands(self._context, raw)
-        self._send, self._recv = self._raw.send, self._raw.recv
+        self.send, self._recv = self._raw.send, self._raw.recv
         raw.setblocking(False)
         self._readable = self._hub.loop.io(raw.fileno(), _READ)
-        self._readable.start(self._idle)
+        self._readable.start(self._on_readable)
         self._opened_ns = monotonic_ns()
         self.is_open = True
 
     def close(self) -> None:
         if self.is_open:
-            self.is_open = False
-            self.used = self._asked_ns = 0
+            self.is_open = self.awaiting = False
+            self.used = self.asked_ns = 0
             self._readable.stop()
             self._readable.close()
             if self._context is not None:
@@ -144,36 +178,31 @@ class Connection:
         """Send a request, return its answer, set `first_byte_ns` and `done_ns`. A failure closes the connection."""
         self.first_byte_ns = -1
         try:
-            if self._outbox is not None and self.used and len(request) <= _TOGETHER_BYTES:
-                self._request, self._posted = request, False
-                self._outbox.put(self._post)
+            if self._posts and self.used and len(request) <= _TOGETHER_BYTES:
+                self.request, self.posted = request, False
+                self._turn.post(self)
             else:
                 try:
-                    sent = self._send(request)
+                    sent = self.send(request)
                 except BlockingIOError:
                     sent = 0
                 except OSError as error:
                     raise self._broken("send", error) from None
-                self._asked_ns = self._heard_ns = self.sent_ns = now_ns
+                self.asked_ns = self.heard_ns = self.sent_ns = now_ns
                 if sent != len(request):
                     return self._ended(self._upload(memoryview(request)[sent:], head_only))
             # The common way: all of an answer in one piece, with a head that came before. _receive does all others.
             waiting = getcurrent()
             if waiting is not self._greenlet:
-                self._greenlet, self._resume = waiting, _bare_switch(waiting)
-            readable = self._readable
-            readable.callback = self._resume
+                self._greenlet, self.wake = waiting, _bare_switch(waiting)
+            self.awaiting = True
             self._wait()
-            readable.callback = self._idle
-            if not self._posted:
+            self.awaiting = False
+            if not self.posted:
                 return self._ended(self._not_posted(head_only))
-            try:
-                data = self._recv(_RECEIVE_BYTES)
-            except BlockingIOError:
-                return self._ended(self._receive(head_only, None))
-            except OSError as error:
-                raise self._broken("read", error) from None
-            self.done_ns = monotonic_ns()
+            if self._error is not None:
+                raise self._receive_failed()
+            data = self._data
             if data:
                 self.first_byte_ns = self.done_ns
             # Heads of one server are mostly of one length: looking where the last one ended is quicker than searching.
@@ -186,31 +215,28 @@ class Connection:
                 says = self._heads.get(head)
             if says is None or len(data) - end != says.length or head_only:
                 return self._ended(self._receive(head_only, data))
-            self._asked_ns = 0
+            self.asked_ns = 0
             self.used += 1
             return Response(says, head, data, end)
         except BaseException:
-            if not self._posted and self._outbox is not None:
-                self._outbox.take_back(self._post)
-                self._posted = True
+            if not self.posted:
+                self._turn.take_back(self)
+                self.posted = True
             self.close()
             raise
 
-    def _on_post(self) -> None:
-        """The outbox says: now."""
-        request = self._request
-        self.sent_ns = self._asked_ns = self._heard_ns = monotonic_ns()
-        try:
-            sent = self._send(request)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            self._send_error, sent = error, 0
-        if sent == len(request):
-            self._posted = True
-        else:
-            self._rest = memoryview(request)[sent:]
-            self._resume()
+    def send_failed(self, error: OSError) -> None:
+        """For the turn: the request could not be sent."""
+        if isinstance(error, BlockingIOError):
+            self.send_stopped(0)
+            return
+        self._send_error = error
+        self.wake()
+
+    def send_stopped(self, sent: int) -> None:
+        """For the turn: only so many bytes of the request went at once."""
+        self._rest = memoryview(self.request)[sent:]
+        self.wake()
 
     def _not_posted(self, head_only: bool) -> Response:
         """Woken with the request not sent, or not all of it."""
@@ -219,19 +245,13 @@ class Connection:
         if error is not None:
             raise self._broken("send", error) from None
         if not rest:  # the server spoke or closed while the connection was idle
-            self.unasked += self._has_spoken()
+            self.unasked += bool(self._data)
             raise ConnectionFailed("closed without an answer", stale=True)
-        self._posted = True
+        self.posted = True
         return self._upload(rest, head_only)
 
-    def _has_spoken(self) -> bool:
-        try:
-            return bool(self._raw.recv(1))
-        except OSError:
-            return False
-
     def _ended(self, answer: Response) -> Response:
-        self._asked_ns = 0
+        self.asked_ns = 0
         self.used += 1
         if not answer.says.keep_alive:
             self.close()
@@ -239,13 +259,13 @@ class Connection:
 
     def expire(self, now_ns: int) -> None:
         """Give up an answer that is overdue. Called from the hub, now and then."""
-        if not self._asked_ns:
+        if not self.asked_ns:
             return
         # What connecting took has a limit of its own.
-        stalled = now_ns - max(self._heard_ns, self._opened_ns) > self._read_ns
-        if stalled or now_ns - max(self._asked_ns, self._opened_ns) > self._answer_ns:
+        stalled = now_ns - max(self.heard_ns, self._opened_ns) > self._read_ns
+        if stalled or now_ns - max(self.asked_ns, self._opened_ns) > self._answer_ns:
             doing = "send" if self._rest else "read" if stalled else "answer"
-            self._asked_ns = 0
+            self.asked_ns = 0
             self._greenlet.throw(ConnectionFailed(f"{doing}: timed out"))
 
     def _shake_hands(self, context: SSLContext, raw: Any) -> TlsStream:
@@ -293,31 +313,27 @@ class Connection:
             self._send_error = error
             writable.stop()
             return
-        self._asked_ns = self._heard_ns = monotonic_ns()
+        self.asked_ns = self.heard_ns = monotonic_ns()
         if not self._rest:
             writable.stop()
 
     def _receive(self, head_only: bool, data: bytes | None) -> Response:
         """The answer, of which `data` may have come already."""
-        parser, readable = self._parser, self._readable
+        parser = self._parser
         parser.begin(head_only=head_only)
         self._greenlet = getcurrent()
-        self._resume = _bare_switch(self._greenlet)
+        self.wake = _bare_switch(self._greenlet)
         in_one_piece = data is not None
         if data:
-            self._heard_ns = self.done_ns
+            self.heard_ns = self.done_ns
         while True:
             if data is None:
-                readable.callback = self._resume
+                self.awaiting = True
                 self._wait()
-                readable.callback = self._idle
-                try:
-                    data = self._recv(_RECEIVE_BYTES)
-                except BlockingIOError:  # a part of a TLS record, or something that is not for us
-                    continue
-                except OSError as error:
-                    raise self._broken("read", error) from None
-                self._heard_ns = self.done_ns = monotonic_ns()
+                self.awaiting = False
+                if self._error is not None:
+                    raise self._receive_failed()
+                data, self.heard_ns = self._data, self.done_ns
                 if data and self.first_byte_ns < 0:
                     self.first_byte_ns = self.done_ns
             try:
@@ -331,20 +347,30 @@ class Connection:
                 return answer
             data, in_one_piece = None, False
 
+    def _receive_failed(self) -> ConnectionFailed:
+        error, self._error = self._error, None
+        assert error is not None
+        return self._broken("read", error)
+
     def _broken(self, doing: str, error: OSError) -> ConnectionFailed:
         stale = self.used > 0 and self.first_byte_ns < 0 and isinstance(error, ConnectionError | SSLEOFError)
         if isinstance(error, SSLEOFError):
             return ConnectionFailed("closed without an answer" if self.first_byte_ns < 0 else "answer cut off", stale)
         return ConnectionFailed(f"{doing}: {reason(error)}", stale)
 
-    def _on_idle_readable(self) -> None:
-        if not self.is_open or self._asked_ns:
-            return
+    def _on_readable(self) -> None:
+        """Receive; whoever waits runs later in this turn. What nobody waits for closes the connection."""
+        awaiting = self.awaiting
         try:
-            data = self._raw.recv(1)
-        except BlockingIOError:
+            self._data = data = self._recv(_RECEIVE_BYTES if awaiting else 1)
+        except BlockingIOError:  # a part of a TLS record, or something that is not for us
             return
-        except OSError:
-            data = b""
-        self.unasked += bool(data)
-        self.close()
+        except OSError as error:
+            self._error, self._data, data = error, b"", b""
+        if awaiting:
+            self.done_ns = monotonic_ns()
+            self._turn.resume(self)
+        else:
+            self._error = None
+            self.unasked += bool(data)
+            self.close()

@@ -35,10 +35,12 @@ class ProtocolError(EdgebenchError):
 class Head:
     """What a head says."""
 
-    __slots__ = ("age_s", "chunked", "claim", "keep_alive", "length", "reused", "stamp", "status", "text")
+    __slots__ = ("age_s", "chunked", "claim", "good", "keep_alive", "length", "packed", "reused", "stamp", "status")
 
     def __init__(self, status: int, keep_alive: bool) -> None:
         self.status = status
+        self.good = 0 < status < 400
+        """What Locust's table counts as no failure."""
         self.keep_alive = keep_alive
         self.length = -1
         """Content-Length; -1: none."""
@@ -49,10 +51,10 @@ class Head:
         """-1: no Age header, or it is not a number."""
         self.stamp = NO_STAMP
         """(sequence number, monotonic ns) of the origin's response these bytes are from."""
-        self.text = -1
-        """The recorder's number of the claim; -1: not known yet."""
+        self.packed: bytes | None = None
+        """Stamp, age and claim as the recorder packs them; None: not done yet."""
         self.reused = False
-        """Whether the claim says that the answer came from a store; set with `text`."""
+        """Whether the claim says that the answer came from a store; set with `packed`."""
 
     @property
     def is_simple(self) -> bool:

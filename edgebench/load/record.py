@@ -28,12 +28,12 @@ _FIELDS = (
     ("sent_ns", "q", "<i8"),
     ("done_ns", "q", "<i8"),
     ("origin_seq", "q", "<i8"),  # -1: none
+    ("age_s", "i", "<i4"),  # -1: none
+    ("text", "I", "<u4"),
     ("first_byte", "I", "<u4"),  # see first_byte_ns
     ("bytes", "I", "<u4"),  # saturates
     ("send_lag_ns", "I", "<u4"),  # saturates
-    ("age_s", "i", "<i4"),  # -1: none
     ("key", "I", "<u4"),
-    ("text", "I", "<u4"),
     ("user", "H", "<u2"),  # saturates; NO_USER: nobody in particular
     ("endpoint", "H", "<u2"),
     ("status_flags", "H", "<u2"),  # status in the lower STATUS_BITS, flags above
@@ -41,6 +41,9 @@ _FIELDS = (
 )
 RECORD = struct.Struct("<" + "".join(code for _, code, _ in _FIELDS))
 _pack_into = RECORD.pack_into
+_pack_answer_into = struct.Struct("<qqq16sIIIIHHHH").pack_into
+"""The same with what the head says (origin_seq, age_s, text) packed before, by `packed`."""
+_pack_says = struct.Struct("<qiI").pack
 DTYPE = np.dtype([(name, kind) for name, _, kind in _FIELDS])
 assert RECORD.size == DTYPE.itemsize == 64
 
@@ -64,6 +67,7 @@ KNOWN_KEYS = 500_000
 """How many keys a recorder remembers; further ones get numbers anew."""
 BUFFER_BYTES = 4096 * RECORD.size
 """Handing a buffer on wakes a thread and makes Locust's table: dear, so not often; a quarter second is the limit."""
+_LAST = BUFFER_BYTES - RECORD.size
 _U32 = 2**32 - 1
 _EXACT_NS = 2**31
 
@@ -155,28 +159,28 @@ class Recorder:
             sent_ns,
             done_ns,
             origin_seq,
+            age_s,
+            self._texts[claim, error],
             first_byte if 0 <= first_byte < _EXACT_NS else _first_byte(first_byte),
             body_bytes if body_bytes < _U32 else _U32,
             send_lag_ns if 0 <= send_lag_ns < _U32 else _U32 if send_lag_ns > 0 else 0,
-            age_s,
             self._keys[key],
-            self._texts[claim, error],
             user if 0 <= user < NO_USER else NO_USER if user < 0 else NO_USER - 1,
             self._endpoints[endpoint],
             status | flags << STATUS_BITS,
             port,
         )
         self._used = used + 64
-        if used == BUFFER_BYTES - 64:
+        if used == _LAST:
             self._next_buffer()
 
     def numbers(self, method: str, name: str, key: str) -> tuple[int, int]:
         """Of an endpoint and a key, for record_answer."""
         return self._endpoints[method, name], self._keys[key]
 
-    def text(self, claim: str | None) -> int:
-        """The number of what caches claimed, for record_answer."""
-        return self._texts[claim, None]
+    def packed(self, says: Head) -> bytes:
+        """What record_answer wants to have in `says.packed`."""
+        return _pack_says(says.stamp[0], says.age_s, self._texts[says.claim, None])
 
     def record_answer(
         self,
@@ -192,29 +196,27 @@ class Recorder:
         port: int,
         flags: int,
     ) -> None:
-        """`record` for a complete answer, where all strings are numbers already and `user` is below NO_USER."""
+        """`record` for a complete answer: strings are numbers, `says.packed` is set, `user` is below NO_USER."""
         used = self._used
         first_byte = first_byte_ns - sent_ns
-        _pack_into(
+        _pack_answer_into(
             self._buffer,
             used,
             scheduled_ns,
             sent_ns,
             done_ns,
-            says.stamp[0],
+            says.packed,
             first_byte if first_byte < _EXACT_NS else _first_byte(first_byte),
             body_bytes,
             send_lag_ns if send_lag_ns < _U32 else _U32,
-            says.age_s,
             asked.key,
-            says.text,
             user,
             asked.endpoint,
             says.status | flags << STATUS_BITS,
             port,
         )
         self._used = used + 64
-        if used == BUFFER_BYTES - 64:
+        if used == _LAST:
             self._next_buffer()
 
     def flush(self) -> None:

@@ -17,10 +17,10 @@ from edgebench.load.dispatch import NEVER_NS, Dispatcher
 from edgebench.load.head import Head, HeadReader
 from edgebench.load.locust_stats import TableSink
 from edgebench.load.options import LoadOptions
-from edgebench.load.outbox import Outbox
 from edgebench.load.popularity import Popularity
 from edgebench.load.record import Recorder, Sink
 from edgebench.load.request import Ready
+from edgebench.load.turn import Turn
 from edgebench.model import ClaimedOutcome, LoadModel
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Session:
         """Whether Locust's table of requests is kept by one of the sinks."""
         self.options, self.worker, self.workers = options, worker, workers
         self.dispatcher = Dispatcher(options.spin) if options.model is LoadModel.OPEN else None
-        self.outbox = Outbox() if options.model is LoadModel.CLOSED else None
+        self.turn = Turn(posts=options.model is LoadModel.CLOSED)
         self.recorder = self._recorder = Recorder(sinks, failed) if sinks else None
         self.offers_load = offers_load
         self._closing, self._closed = False, Event()
@@ -64,7 +64,7 @@ class Session:
         self.users = 0
         self.start_ns = -1
         self.end_ns = NEVER_NS
-        self.sent = self.answers = self.reused = self.unanswered = self.retried = self.late_wakeups = self.unasked = 0
+        self.lost = self.answers = self.reused = self.unanswered = self.retried = self.late_wakeups = self.unasked = 0
         self._reused_claims: dict[str | None, bool] = {None: False}
         self._popularity: dict[int, Popularity] = {}
         self._cpu_s = process_time()
@@ -118,8 +118,7 @@ class Session:
             for due_ns in self.dispatcher.backlog:
                 self._never_sent(due_ns)
             self.dispatcher.backlog.clear()
-        if self.outbox is not None:
-            self.outbox.close()
+        self.turn.close()
         recorder, self.recorder = self.recorder, None
         if recorder is not None:
             recorder.close()
@@ -148,7 +147,7 @@ class Session:
 
     def learn(self, says: Head) -> None:
         """Set what a sample needs to know of a claim."""
-        says.text = self.recorder.text(says.claim) if self.recorder is not None else 0
+        says.packed = self.recorder.packed(says) if self.recorder is not None else b""
         says.reused = self._claims_reuse(says.claim)
 
     def count(self, sent_ns: int, stamp_ns: int, claim: str | None) -> None:
@@ -163,6 +162,11 @@ class Session:
             if len(self._reused_claims) < _MAX_CLAIMS:
                 self._reused_claims[claim] = reused
         return reused
+
+    @property
+    def sent(self) -> int:
+        """Requests that were sent and are answered or given up."""
+        return self.answers + self.lost
 
     def counters(self) -> dict[str, int | float]:
         """For generator.json; those of several workers add up."""

@@ -45,9 +45,10 @@ def listen(environment: Any, current: Callable[[], Session | None]) -> None:
         headers = getattr(response, "headers", None) or {}
         claim, age_s, seq, stamp_ns = _read(headers, session.head_reader)
         error = None if status else (type(exception).__name__ if exception else "no answer")
-        session.sent += 1
         if status:
             session.count(sent_ns, stamp_ns, claim)
+        else:
+            session.lost += 1
         if session.recorder is not None:
             session.recorder.record(
                 sent_ns, sent_ns, -1, done_ns, 0, (request_type, name), _target(url or name), status,

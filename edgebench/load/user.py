@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from random import random
+from random import choices, random
 from typing import Any, ClassVar
 
 from gevent import get_hub
@@ -27,6 +27,8 @@ from edgebench.load.plugin import session_of
 from edgebench.load.request import Server
 from edgebench.load.tls import client_context
 
+_DRAWN = 256
+"""How many tasks of a closed loop are drawn at a time."""
 _PLACES = 1000
 """How finely shares can be told apart in a list of tasks."""
 
@@ -144,8 +146,10 @@ class _Tasks(DefaultTaskSet):
         client, session, count, queue = user.client, user.session, len(tasks), self._task_queue
         take = session.dispatcher.take if session.dispatcher is not None else None
         if take is None:
-            while not queue and user._state != LOCUST_STATE_STOPPING and client.free_ns < session.end_ns:
-                tasks[int(random() * count)](user)  # type: ignore[operator]  # no TaskSet
+            for task in choices(tasks, k=_DRAWN):
+                if queue or user._state == LOCUST_STATE_STOPPING or client.free_ns >= session.end_ns:
+                    break
+                task(user)  # type: ignore[operator]  # no TaskSet
             self.wait()
             return
         while not queue:

@@ -51,8 +51,8 @@ class Samples(list[Sample]):
     def numbers(self, method: str, name: str, key: str) -> tuple[int, int]:
         return 0, 0
 
-    def text(self, claim: str | None) -> int:
-        return 0
+    def packed(self, says: Head) -> bytes:
+        return b""
 
     def record_answer(
         self, scheduled_ns: int, sent_ns: int, first_byte_ns: int, done_ns: int, lag_ns: int, asked: Ready, says: Head,

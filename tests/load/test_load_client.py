@@ -362,9 +362,9 @@ def test_patience_is_counted_from_what_came_last() -> None:
         connection = driven.client._connection
         asked = gevent.spawn(driven.client.get, "/")
         with gevent.Timeout(10):
-            while not connection._asked_ns:
+            while not connection.asked_ns:
                 gevent.sleep(0.001)
-        assert connection._asked_ns < connection._opened_ns
+        assert connection.asked_ns < connection._opened_ns
         assert not expire(connection._opened_ns + 1000 * 10**9)
         begin.set()
         with gevent.Timeout(10):
