@@ -118,15 +118,35 @@ class Load:
         return text
 
 
+class Profile(StrEnum):
+    """What a cache is asked to do, the same for all caches of a comparison."""
+
+    STRICT = "strict"
+    """A TTL is kept exactly, as far as the cache can; nothing is served past it."""
+    RESILIENT = "resilient"
+    """Past its TTL an answer is served while it is refreshed and while the origin fails, as its Cache-Control says."""
+    DEFAULT = "default"
+    """The cache as its package ships it: the least configuration with which it proxies and stores."""
+
+
 @dataclass(frozen=True, slots=True)
 class TierSpec:
     """What stands before the origin, as the scenario names it."""
 
     name: str
     kind: str
-    """`direct` or the name of an adapter in edgebench.tiers."""
+    """`direct`, the name of an adapter in edgebench.tiers, or `url`: somebody's own at `url`."""
     optional: bool = False
     """Go on without it where it is not installed."""
+    profile: Profile = Profile.STRICT
+    url: str = ""
+    """Of a tier that is not started here: where it answers, such as http://127.0.0.1:9000."""
+    workers: int = 1
+    """Worker processes or threads that serve."""
+    storage_mb: int = 512
+    """What it may store, in MiB."""
+    tls: bool = False
+    """Whether clients speak https to it, with a certificate of a CA made for the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +154,33 @@ class Freshness:
     """How long answers may be reused. ttl_s None: the app's own TTLs are left as they are."""
 
     ttl_s: int | None = None
+
+
+class FaultKind(StrEnum):
+    """How the origin fails on schedule."""
+
+    DOWN = "down"
+    """Connections are refused."""
+    STATUS_503 = "503"
+    SLOW = "slow"
+    """Each answer waits `delay_s` more, exponentially distributed with that mean."""
+    HANG = "hang"
+    """Requests are taken and not answered before the fault ends."""
+    HALF = "half"
+    """The first half of a body is sent, then the connection closes."""
+    RESET = "reset"
+    """The connection is reset in the place of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One failure of the origin, in seconds since the measurement began."""
+
+    kind: FaultKind
+    start_s: float
+    end_s: float
+    delay_s: float = 0.0
+    """Of `slow`: the mean delay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +197,7 @@ class OriginSpec:
     """Environment of the app; in a value `{ttl_s}` stands for the cell's TTL, `{work}` for a folder of the trial's."""
     rewrite_ttl: bool = False
     """Replace max-age in the app's own public answers by the cell's TTL, for an app that cannot be told its TTL."""
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,13 +310,16 @@ class TierRecord:
     config_text: str = ""
     argv: tuple[str, ...] = ()
     expiry: ExpiryRule | None = None
-    """None: nothing is stored."""
+    """None: nothing is stored, or nobody knows until when (a tier by URL; a profile that serves past the TTL)."""
     collapses_misses: bool = False
     """One fetch serves all who ask for a key the cache does not hold."""
     collapses_expired: bool = False
     """One fetch serves all who ask for a key that has expired."""
     counters: Mapping[str, float] = field(default_factory=dict)
     """The cache's own counters at the end: `requests`, `hits`, `misses`, … as far as it keeps them."""
+    profile: Profile = Profile.STRICT
+    lacks: tuple[str, ...] = ()
+    """What of the profile this cache cannot do, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,6 +475,10 @@ class ReasonCode(StrEnum):
     TRIAL_FAILED = "TRIAL_FAILED"
     TRIALS_MISSING = "TRIALS_MISSING"
     TIER_LEFT_OUT = "TIER_LEFT_OUT"
+    LEAK = "LEAK"
+    WRONG_VARIANT = "WRONG_VARIANT"
+    BROKEN_BODY = "BROKEN_BODY"
+    OVER_STALE = "OVER_STALE"
     NO_LEDGER = "NO_LEDGER"
 
 

@@ -53,6 +53,11 @@ SAMPLES = pa.schema(
         ("reused_connection", pa.bool_()),
         ("phase", _TEXT),  # model.Phase
         ("error", _TEXT),  # null: none
+        ("principal", _TEXT),  # whom it asked for: a hash, as in the ledger; empty: anonymous
+        ("accepts", _TEXT),  # its Accept-Encoding and Accept-Language, a line each; empty: neither
+        ("encoding", _TEXT),  # Content-Encoding of the answer; empty: none
+        ("language", _TEXT),  # Content-Language of the answer; empty: none
+        ("digest", pa.int64()),  # CRC-32 of the body on the wire, where origin_seq is a multiple of 16; null: not taken
     ]
 )
 LEDGER = pa.schema(
@@ -72,6 +77,14 @@ LEDGER = pa.schema(
         ("ttl_s", pa.int32()),  # how long a shared cache may reuse the response; 0: not at all; null: it does not say
         ("worker", pa.int16()),
         ("complete", pa.bool_()),  # false: given up before the end of the body
+        ("authorized", pa.bool_()),  # asked with an Authorization header
+        ("stale_ok_s", pa.int32()),  # how long past its TTL it may be served: the longer of stale-while-revalidate and
+        # stale-if-error; 0: not at all
+        ("vary", _TEXT),  # Vary, as the app wrote it
+        ("encoding", _TEXT),  # Content-Encoding; empty: none
+        ("language", _TEXT),  # Content-Language; empty: none
+        ("digest", pa.int64()),  # CRC-32 of the body where seq is a multiple of 16 and it went in one piece; else null
+        ("fault", _TEXT),  # model.FaultKind of the fault it fell into; empty: none
     ]
 )
 PROCESSES = pa.schema(
@@ -158,7 +171,7 @@ class TrialFolder:
         if not path.exists():
             return TABLES[name].empty_table()
         try:
-            return pq.read_table(path).cast(TABLES[name])
+            return _of_this_version(pq.read_table(path), TABLES[name])
         except (pa.ArrowException, OSError) as error:
             raise StoreError(f"{path}: not readable as Parquet ({error}); run the trial again with --resume") from None
 
@@ -168,6 +181,14 @@ class TrialFolder:
 
     def read_record(self) -> TrialRecord:
         return _read(self.path / "trial.json", TrialRecord)
+
+
+def _of_this_version(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with the columns of `schema`: those an older version did not write are null."""
+    for field in schema:
+        if field.name not in table.column_names:
+            table = table.append_column(field.name, pa.nulls(table.num_rows, field.type))
+    return table.select(schema.names).cast(schema)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,10 @@ class Stack:
             return []
         binary = require(adapter)
         (self.place.directory / "tmp").mkdir(parents=True, exist_ok=True)
-        adapter.config_path(self.place).write_text(adapter.config(binary, self.place))
+        for name, text in adapter.files(binary, self.place).items():
+            path = self.place.directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
         started = []
         for process in adapter.processes(binary, self.place):
             service = self._service(process.name, "tier", process.argv, process.env)
@@ -148,7 +151,7 @@ class Stack:
         binary = require(adapter)
         return TierRecord(
             kind=adapter.name, version=binary.version, binary=f"{binary.path} ({binary.source})",
-            config_text=adapter.config_path(self.place).read_text(),
+            config_text=_config_text(adapter.files(binary, self.place)),
             argv=adapter.processes(binary, self.place)[0].argv, expiry=adapter.expiry,
             collapses_misses=adapter.collapses_misses, collapses_expired=adapter.collapses_expired,
             counters=dict(adapter.counters(binary, self.place)),
@@ -160,6 +163,12 @@ class Stack:
         for service in tier_first:
             if service.name not in self.exit_states:
                 self.exit_states[service.name] = service.stop()
+
+
+def _config_text(files: Mapping[str, str]) -> str:
+    if len(files) == 1:
+        return next(iter(files.values()))
+    return "\n".join(f"# --- {name}\n{text}" for name, text in files.items())
 
 
 def require(adapter: Adapter) -> Binary:

@@ -5,19 +5,29 @@ To add a cache, write `<name>.py` and `<name>.<ending>.j2`; nothing else has to 
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import os
+import re
+import shutil
 import signal
+import ssl
+import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 import jinja2
 
-from edgebench.model import ClaimedOutcome, ExpiryRule
+from edgebench.errors import EdgebenchError
+from edgebench.model import ClaimedOutcome, ExpiryRule, Profile
 
 PROBE_PATH = "/__edgebench__/"
 """Paths under it are the harness's own; the origin's wrapper answers them."""
+_SYSTEM_PATH = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +41,27 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files for a server on 127.0.0.1 and localhost."""
+
+    chain: Path
+    """Private key, certificate and its chain in one file."""
+    ca: Path
+    """What clients trust."""
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
-    """Where one instance runs. Everything it writes stays below `directory`."""
+    """Where one instance runs, and as what. Everything it writes stays below `directory`."""
 
     directory: Path
     port: int
     origin_port: int
+    profile: Profile = Profile.STRICT
+    workers: int = 1
+    storage_mb: int = 512
+    tls: Tls | None = None
+    """Whether it speaks https on `port`; to the origin it speaks http."""
 
     @property
     def log(self) -> Path:
@@ -72,6 +97,10 @@ class LogLine:
     origin_seq: int | None
 
 
+class PurgeFailed(EdgebenchError):
+    """A cache was asked to forget, and did not."""
+
+
 class Adapter(ABC):
     """A cache: where it is found, how it is set up and started, what it says of its requests."""
 
@@ -83,22 +112,25 @@ class Adapter(ABC):
     """Whether one fetch serves all who ask for a key that has expired."""
     how_to_get: ClassVar[str]
     """What to do where it is missing."""
+    stores: ClassVar[bool] = True
+    """False: a proxy without a cache."""
+    serves_tls: ClassVar[bool] = False
+    purges_one: ClassVar[bool] = False
+    purges_all: ClassVar[bool] = False
+    lacks: ClassVar[Mapping[Profile, tuple[str, ...]]] = {}
+    """What of a profile it cannot do, in words such as "stale-while-revalidate"."""
 
     @abstractmethod
     def find(self) -> Binary | None:
         """The program on this machine, or None."""
 
     @abstractmethod
-    def config(self, binary: Binary, place: Place) -> str:
-        """The configuration's text."""
+    def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
+        """Its configuration: texts by file name below `place.directory`, the main one first."""
 
     @abstractmethod
     def processes(self, binary: Binary, place: Place) -> tuple[Process, ...]:
-        """What to start, in this order; stopped in the reverse one. The configuration is at config_path."""
-
-    @abstractmethod
-    def config_path(self, place: Place) -> Path:
-        """Where the configuration belongs."""
+        """What to start, in this order; stopped in the reverse one. The files are there."""
 
     @abstractmethod
     def read_log(self, place: Place) -> Iterable[LogLine]:
@@ -107,6 +139,42 @@ class Adapter(ABC):
     def counters(self, binary: Binary, place: Place) -> Mapping[str, float]:
         """The cache's own counters while it runs; empty where it keeps none."""
         return {}
+
+    def purge(self, binary: Binary, place: Place, key: str | None = None) -> None:
+        """Forget what is stored under a key (path and query), or everything; NotImplementedError where it cannot.
+
+        PurgeFailed where it can and did not. Back when the next request is certain to reach the origin.
+        """
+        raise NotImplementedError(f"{self.name} cannot purge")
+
+
+def ask(place: Place, method: str, key: str, headers: Mapping[str, str] | None = None) -> int:
+    """One request of the harness's own to a tier, not kept alive; the status. OSError where there is no answer."""
+    if place.tls is None:
+        connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=_PATIENCE_S)
+    else:
+        context = ssl.create_default_context(cafile=str(place.tls.ca))
+        connection = http.client.HTTPSConnection("127.0.0.1", place.port, timeout=_PATIENCE_S, context=context)
+    with contextlib.closing(connection):
+        connection.request(method, key, headers={"Connection": "close", **(headers or {})})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+
+def which(program: str) -> str | None:
+    """A program on PATH or where systems keep their daemons."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
+
+
+def version_of(argv: Sequence[str], pattern: str) -> str:
+    """The first group of `pattern` in what a program prints of itself; empty where it does not run here."""
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    match = re.search(pattern, done.stderr + done.stdout)
+    return match[1] if match else ""
 
 
 def render(template: str, **values: object) -> str:

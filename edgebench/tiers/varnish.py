@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from edgebench.model import ClaimedOutcome, ExpiryRule
-from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, LogLine, Place, Process, render, stamp_seq
+from edgebench.tiers.adapter import (
+    PROBE_PATH,
+    Adapter,
+    Binary,
+    LogLine,
+    Place,
+    Process,
+    render,
+    stamp_seq,
+    version_of,
+    which,
+)
 
+_CONFIG = "edge.vcl"
 _VERDICTS = {
     "hit": ClaimedOutcome.HIT,
     "stale": ClaimedOutcome.STALE,
@@ -23,11 +32,6 @@ _VERDICTS = {
 _LOG_FORMAT = (
     "%{VSL:Timestamp:Resp[1]}x\t%{VSL:ReqStart[2]}x\t%m\t%{VCL_Log:url}x\t%s\t%{VCL_Log:verdict}x\t%{Edgebench-Origin}o"
 )
-_SYSTEM_PATH = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
-
-
-def _which(program: str) -> str | None:
-    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
 
 
 class Varnish(Adapter):
@@ -40,31 +44,24 @@ class Varnish(Adapter):
     how_to_get = "make caches (apt-get install varnish), or your system's package varnish; it also needs a C compiler"
 
     def find(self) -> Binary | None:
-        path = os.environ.get("EDGEBENCH_VARNISHD") or _which("varnishd")
-        if path is None or _which("varnishncsa") is None or _which("varnishstat") is None:
+        path = os.environ.get("EDGEBENCH_VARNISHD") or which("varnishd")
+        if path is None or which("varnishncsa") is None or which("varnishstat") is None:
             return None
-        try:
-            done = subprocess.run([path, "-V"], capture_output=True, text=True, timeout=10, check=False)
-        except OSError:
-            return None
-        match = re.search(r"varnish-(\S+)", done.stderr + done.stdout)
-        return Binary(path, match[1], "system") if match else None
+        version = version_of([path, "-V"], r"varnish-(\S+)")
+        return Binary(path, version, "system") if version else None
 
-    def config(self, binary: Binary, place: Place) -> str:
-        return render("varnish.vcl.j2", origin_port=place.origin_port, probe_path=PROBE_PATH)
-
-    def config_path(self, place: Place) -> Path:
-        return place.directory / "edge.vcl"
+    def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
+        return {_CONFIG: render("varnish.vcl.j2", origin_port=place.origin_port, probe_path=PROBE_PATH)}
 
     def processes(self, binary: Binary, place: Place) -> tuple[Process, ...]:
         workdir = str(place.directory / "workdir")
         varnishd = (
-            *(binary.path, "-F", "-n", workdir, "-a", f"127.0.0.1:{place.port}", "-f", str(self.config_path(place))),
+            *(binary.path, "-F", "-n", workdir, "-a", f"127.0.0.1:{place.port}", "-f", str(place.directory / _CONFIG)),
             *("-s", "malloc,512M", "-j", "none"),
             *("-p", "default_ttl=0", "-p", "default_grace=0", "-p", "default_keep=86400"),
             *("-p", "thread_pools=1", "-p", "thread_pool_min=100", "-p", "vsl_space=160M"),
         )
-        ncsa = (str(_which("varnishncsa")), "-n", workdir, "-t", "30", "-w", str(place.log), "-F", _LOG_FORMAT)
+        ncsa = (str(which("varnishncsa")), "-n", workdir, "-t", "30", "-w", str(place.log), "-F", _LOG_FORMAT)
         return (Process("varnishd", varnishd, children=1), Process("varnishncsa", ncsa, logs_probes=True))
 
     def read_log(self, place: Place) -> Iterable[LogLine]:
@@ -79,7 +76,7 @@ class Varnish(Adapter):
 
     def counters(self, binary: Binary, place: Place) -> Mapping[str, float]:
         done = subprocess.run(
-            [str(_which("varnishstat")), "-n", str(place.directory / "workdir"), "-j"],
+            [str(which("varnishstat")), "-n", str(place.directory / "workdir"), "-j"],
             capture_output=True, text=True, timeout=10, check=False,
         )  # fmt: skip
         counted = json.loads(done.stdout).get("counters", {}) if done.returncode == 0 else {}
