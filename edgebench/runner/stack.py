@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import psutil
 
 from edgebench.errors import UserError
-from edgebench.model import Cell, OriginSpec, TierRecord
+from edgebench.model import Cell, OriginSpec, Profile, TierRecord
 from edgebench.origin import process as origin_process
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.services import POLL_S, Hung, Service, answers, await_ready, demand_port, free_port
-from edgebench.tiers import DIRECT, adapters
-from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, Place
+from edgebench.tiers import adapters
+from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, Place, Tls
 
 READY = PROBE_PATH + "ping"
 READY_LIMIT_S = 30.0
+EXTERNAL_LIMIT_S = 10.0
 
 
 @dataclass
@@ -40,22 +44,36 @@ class Stack:
     """Where the tier runs; None for `direct`."""
 
     def __post_init__(self) -> None:
+        tier = self.cell.tier
         self.origin_port = demand_port(self.origin.port) if self.origin.port else free_port()
         port = demand_port(self.tier_port) if self.tier_port else free_port()
         if self.adapter is None:
             self.place = None
-            self.origin_port = port if self.tier_port else self.origin_port
+            self.origin_port = port if self.tier_port and not tier.url else self.origin_port
         else:
-            self.place = Place(self.directory / self.adapter.name, port, self.origin_port)
+            directory = self.directory / self.adapter.name
+            self.place = Place(
+                directory, port, self.origin_port, tier.profile, tier.workers, tier.storage_mb,
+                certified(directory) if tier.tls else None,
+            )  # fmt: skip
 
     @property
     def url(self) -> str:
         """Where clients go."""
-        return f"http://127.0.0.1:{self.place.port if self.place else self.origin_port}"
+        if self.cell.tier.url:
+            return self.cell.tier.url.rstrip("/")
+        if self.place is None:
+            return f"http://127.0.0.1:{self.origin_port}"
+        return f"{'https' if self.place.tls else 'http'}://127.0.0.1:{self.place.port}"
+
+    @property
+    def ca(self) -> Path | None:
+        """The certificates clients must trust besides the system's."""
+        return self.place.tls.ca if self.place is not None and self.place.tls is not None else None
 
     @property
     def adapter(self) -> Adapter | None:
-        return None if self.cell.tier.kind == DIRECT else adapters()[self.cell.tier.kind]
+        return adapters().get(self.cell.tier.kind)
 
     @property
     def ledger(self) -> Path:
@@ -81,6 +99,8 @@ class Stack:
         origin.start()
         tier = self._start_tier()
         await_ready(origin, self.origin_port, READY, READY_LIMIT_S)
+        if self.cell.tier.url:
+            self._await_external()
         for service, logs_probes in tier:
             self._await_tier(service, logs_probes)
 
@@ -112,16 +132,27 @@ class Stack:
     def _await_tier(self, service: Service, logs_probes: bool) -> None:
         assert self.place is not None
         if not logs_probes:
-            await_ready(service, self.place.port, READY, READY_LIMIT_S)
+            await_ready(service, self.place.port, READY, READY_LIMIT_S, self.ca)
             return
         deadline = time.monotonic() + READY_LIMIT_S
         while not (self.place.log.exists() and self.place.log.stat().st_size > 0):
             service.check()
             if time.monotonic() > deadline:
                 raise Hung(f"{service.name} wrote no log within {READY_LIMIT_S:g} s")
-            answers(self.place.port, READY, timeout_s=1.0)
+            answers(self.place.port, READY, timeout_s=1.0, ca=self.ca)
             time.sleep(POLL_S)
         service.know_members()
+
+    def _await_external(self) -> None:
+        """Somebody's own tier may take a moment to find the origin that has just come up."""
+        deadline = time.monotonic() + EXTERNAL_LIMIT_S
+        while not reaches(self.url):
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"tier {self.cell.tier.name}: {self.url} does not reach the origin on port {self.origin_port} "
+                    f"(asked for {READY} for {EXTERNAL_LIMIT_S:g} s); start it, or point it there"
+                )
+            time.sleep(POLL_S)
 
     def check(self) -> None:
         """Raise ServiceFailed if anything has ended that should be running."""
@@ -139,20 +170,23 @@ class Stack:
         """Which of them does not answer any more, in words; empty if all do."""
         if not answers(self.origin_port, READY, timeout_s=2.0):
             return f"the origin (pid {self.services[0].pid}) is alive and does not answer"
-        if self.place and not answers(self.place.port, READY, timeout_s=2.0):
+        if self.place and not answers(self.place.port, READY, timeout_s=2.0, ca=self.ca):
             return f"{self.services[1].name} (pid {self.services[1].pid}) is alive and does not answer"
         return ""
 
     def record(self) -> TierRecord:
         """The tier as it runs now, with its counters."""
         adapter = self.adapter
+        tier = self.cell.tier
         if adapter is None or self.place is None:
-            return TierRecord(kind=DIRECT)
+            return TierRecord(kind=tier.kind, binary=tier.url)
         binary = require(adapter)
         return TierRecord(
             kind=adapter.name, version=binary.version, binary=f"{binary.path} ({binary.source})",
             config_text=_config_text(adapter.files(binary, self.place)),
-            argv=adapter.processes(binary, self.place)[0].argv, expiry=adapter.expiry,
+            argv=adapter.processes(binary, self.place)[0].argv,
+            expiry=adapter.expiry if tier.profile is Profile.STRICT and adapter.stores else None,
+            profile=tier.profile, lacks=tuple(adapter.lacks.get(tier.profile, ())),
             collapses_misses=adapter.collapses_misses, collapses_expired=adapter.collapses_expired,
             counters=dict(adapter.counters(binary, self.place)),
         )  # fmt: skip
@@ -163,6 +197,33 @@ class Stack:
         for service in tier_first:
             if service.name not in self.exit_states:
                 self.exit_states[service.name] = service.stop()
+
+
+def certified(directory: Path) -> Tls:
+    """A certificate for 127.0.0.1 and localhost, of a CA that is forgotten at once."""
+    import trustme  # takes a tenth of a second
+
+    directory.mkdir(parents=True, exist_ok=True)
+    ca = trustme.CA()
+    leaf = ca.issue_cert("127.0.0.1", "localhost")
+    tls = Tls((directory / "server.pem").resolve(), (directory / "ca.pem").resolve())
+    leaf.private_key_and_cert_chain_pem.write_to_path(str(tls.chain))
+    tls.chain.chmod(0o600)
+    ca.cert_pem.write_to_path(str(tls.ca))
+    return tls
+
+
+def reaches(url: str) -> bool:
+    """Whether the origin's wrapper, or at least a server that is not in trouble, answers through this tier."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    with contextlib.closing(kind(parts.hostname or "", port, timeout=2.0)) as connection:
+        try:
+            connection.request("GET", READY)
+            return connection.getresponse().status < 500
+        except (OSError, http.client.HTTPException):
+            return False
 
 
 def _config_text(files: Mapping[str, str]) -> str:

@@ -67,12 +67,14 @@ class _Clock:
         return (time.time_ns() - self.wall_ns) - (time.monotonic_ns() - self.monotonic_ns)
 
 
-def generator_argv(bench: Bench, url: str, trial: Trial, record: Path, go: Path) -> tuple[str, ...]:
+def generator_argv(
+    bench: Bench, url: str, trial: Trial, record: Path, go: Path, ca: Path | None = None
+) -> tuple[str, ...]:
     """Locust's command line for one trial: it waits for the file `go`, warms up, measures and ends by itself."""
     load = trial.cell.load
     options: Mapping[str, object] = {
         "--host": url, "--users": load.users, "--spawn-rate": load.users,
-        **_arrival_options(load),
+        **_arrival_options(load), **({"--ca-file": ca} if ca is not None else {}),
         "--keys": load.keys, "--zipf": load.zipf_s, "--seed": trial.seed, "--private-share": load.private_share,
         "--warm-up-min": min(trial.cell.freshness.ttl_s or 0, load.warm_up_s), "--warm-up-max": load.warm_up_s,
         "--measure": load.measure_s, "--record": record, "--wait-for": go, "--loglevel": "WARNING",
@@ -157,7 +159,7 @@ class _Attempt:
         """Start generator and system at once, let the generator go when the system answers, stop both."""
         self.raw.mkdir()
         go = self.work / "go"
-        self.generator_argv = generator_argv(self.bench, self.stack.url, self.trial, self.raw, go)
+        self.generator_argv = generator_argv(self.bench, self.stack.url, self.trial, self.raw, go, self.stack.ca)
         generator = Service(
             "generator", "generator", self.generator_argv, {"PYTHONDONTWRITEBYTECODE": "1"},
             self.work / "generator.log", self.bench.placement.generator, self.bench.guardian,

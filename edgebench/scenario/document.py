@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from edgebench.model import Arrivals, Load, LoadModel, OriginSpec
+from edgebench.model import Arrivals, Load, LoadModel, OriginSpec, Profile, TierSpec
 
 _LOAD = Load()
 _ORIGIN = OriginSpec()
+_TIER = TierSpec("", "")
 _DAY_S = 86_400
 _YEAR_S = 31_536_000
 
@@ -35,6 +36,11 @@ EnvValue = Annotated[str, Field(pattern=_NO_NUL, json_schema_extra={"x-form": "t
 def _no_default(node: dict[str, Any]) -> None:
     """TOML has no null: what may be left out is left out."""
     del node["default"]
+
+
+def _url_node(node: dict[str, Any]) -> None:
+    _no_default(node)
+    node["x-form"] = "an address such as http://127.0.0.1:9000, without a path"
 
 
 def _replay_node(node: dict[str, Any]) -> None:
@@ -127,9 +133,24 @@ class TierTable(_Table):
     name: SafeName
     """What the report calls it; letters a-z, digits, _ and -."""
     kind: str | None = Field(default=None, json_schema_extra=_no_default)
-    """`direct` (no cache) or the name of a cache edgebench knows. Without it, the same as the name."""
+    """`direct` (no cache), `url` (your own, at `url`) or the name of a cache edgebench knows. Without it, `url` where
+    there is one, else the same as the name."""
     optional: bool = False
     """Go on without it where it is not installed."""
+    profile: Profile | None = Field(default=None, strict=False, json_schema_extra=_no_default)
+    """What this one is asked to do. Without it, the scenario's profile."""
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#@]+/?$",
+        json_schema_extra=_url_node,
+    )
+    """A tier that is not started here: where your own proxy or CDN answers. It must lead to `[origin] port`."""
+    workers: int = Field(default=_TIER.workers, ge=1, le=64, json_schema_extra={"x-unit": "workers"})
+    """Worker processes or threads that serve."""
+    storage_mb: int = Field(default=_TIER.storage_mb, ge=8, le=65_536, json_schema_extra={"x-unit": "MiB"})
+    """What it may store, in MiB."""
+    tls: bool = False
+    """Clients speak https to it, with a certificate made for the run."""
 
 
 class AxesTable(_Table):
@@ -167,6 +188,9 @@ class ScenarioDocument(_Table):
     """The order of the trials and the requests in them follow from it."""
     baseline: SafeName
     """Name of the tier the others are compared with."""
+    profile: Profile = Field(default=Profile.STRICT, strict=False)
+    """What the caches are asked to do. strict: keep each TTL exactly, serve nothing past it. resilient: serve stale
+    while refreshing and while the origin fails, as Cache-Control permits. default: as their packages ship them."""
     load: LoadTable = Field(default_factory=LoadTable, json_schema_extra={"x-form": "a [load] table"})
     """What the clients offer in every trial."""
     origin: OriginTable = Field(default_factory=OriginTable, json_schema_extra={"x-form": "an [origin] table"})

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgebench.model import Load, OriginSpec, Scenario, TierSpec
+from edgebench.model import Load, OriginSpec, Profile, Scenario, TierSpec
 from edgebench.scenario.arrivals import load_problems
-from edgebench.scenario.document import ScenarioDocument
+from edgebench.scenario.document import ScenarioDocument, TierTable
 from edgebench.scenario.problems import (
     Problem,
     ScenarioError,
@@ -44,7 +44,7 @@ def load(path: Path, overrides: Sequence[str] = (), *, kinds: Collection[str]) -
         document = ScenarioDocument.model_validate(source.table)
     except ValidationError as error:
         raise source.error(from_pydantic(error)) from None
-    problems = list(_cross_checks(document, path, {"direct", *kinds}))
+    problems = list(_cross_checks(document, path, {"direct", "url", *kinds}))
     if problems:
         raise source.error(problems)
     return _scenario(document, path)
@@ -56,13 +56,24 @@ def _scenario(document: ScenarioDocument, path: Path) -> Scenario:
         question=document.question,
         locustfile=str(_find(document.locustfile, path)),
         load=Load(**document.load.model_dump() | {"replay": _replay(document.load.replay, path)}),
-        tiers=tuple(TierSpec(tier.name, tier.kind or tier.name, tier.optional) for tier in document.tiers),
+        tiers=tuple(_tier(tier, document.profile) for tier in document.tiers),
         ttl_s=tuple(document.axes.ttl_s),
         origin=OriginSpec(**document.origin.model_dump()),
         repeats=document.repeats,
         seed=document.seed,
         baseline=document.baseline,
     )
+
+
+def _tier(tier: TierTable, profile: Profile) -> TierSpec:
+    return TierSpec(
+        tier.name, _kind(tier), tier.optional, tier.profile or profile, tier.url or "", tier.workers, tier.storage_mb,
+        tier.tls,
+    )  # fmt: skip
+
+
+def _kind(tier: TierTable) -> str:
+    return tier.kind or ("url" if tier.url else tier.name)
 
 
 @dataclass
@@ -206,7 +217,13 @@ def _cross_checks(document: ScenarioDocument, path: Path, kinds: Collection[str]
 def _tier_checks(document: ScenarioDocument, kinds: Collection[str]) -> Iterator[Problem]:
     names: list[str] = []
     for index, tier in enumerate(document.tiers):
-        kind = tier.kind or tier.name
+        kind = _kind(tier)
+        if kind == "url" and not tier.url:
+            yield Problem(("tiers", index, "url"), "expected the address of your own proxy, got none")
+        if kind == "url" and document.origin.port is None:
+            yield Problem(("origin",), f"expected a port, to which {shown(tier.url)} leads, got none")
+        if tier.url and kind != "url":
+            yield Problem(("tiers", index, "kind"), f"expected url for a tier with an url, got {shown(kind)}")
         if kind not in kinds:
             known = ", ".join(sorted(kinds))
             what = "kind" if tier.kind else "name"

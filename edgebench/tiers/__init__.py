@@ -10,6 +10,8 @@ from edgebench.tiers.adapter import Adapter
 
 DIRECT = "direct"
 """The tier that is none: clients reach the origin itself."""
+EXTERNAL = "url"
+"""A tier that is not started here: somebody's own proxy or CDN."""
 
 
 @cache
@@ -22,4 +24,4 @@ def adapters() -> dict[str, Adapter]:
 
 def kinds() -> tuple[str, ...]:
     """What a scenario may name as a tier's kind."""
-    return (DIRECT, *adapters())
+    return (DIRECT, EXTERNAL, *adapters())
