@@ -7,15 +7,14 @@ nanoseconds of CLOCK_MONOTONIC).
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache, partial
+from functools import partial
 from time import monotonic_ns
 from typing import Any
 
 from edgebench.origin.freshness import with_ttl
 from edgebench.origin.ledger import Ledger, Record
+from edgebench.principal import principal_of
 
 Environ = dict[str, Any]
 App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -25,20 +24,9 @@ PROBE_PATH = "/__edgebench__/"
 """The harness's own questions (is it up?) are answered here, never seen by the app and never in the ledger."""
 
 
-@lru_cache(maxsize=4096)
-def _fingerprint(credential: str) -> str:
-    return hashlib.sha256(credential.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-
-
-_SESSION = re.compile(r"(?:^|;\s*)(session(?:id)?=[^;]*)")
-
-
 def principal(environ: Environ) -> str:
     """Whom the answer is for: a hash of the Authorization header or the session cookie; empty for anonymous."""
-    if credential := environ.get("HTTP_AUTHORIZATION", ""):
-        return _fingerprint(credential)
-    cookie = _SESSION.search(environ.get("HTTP_COOKIE", ""))
-    return _fingerprint(cookie[1]) if cookie else ""
+    return principal_of(environ.get("HTTP_AUTHORIZATION", ""), environ.get("HTTP_COOKIE", ""))
 
 
 def request_target(environ: Environ) -> str:
