@@ -14,6 +14,8 @@ from pathlib import PurePath
 
 SUMMARY_SCHEMA = 1
 """Version of summary.json. 1: first."""
+DIGEST_EVERY = 16
+"""Both witnesses take the digest of a body where its origin_seq is a multiple of this."""
 
 
 # --- what is asked -----------------------------------------------------------------------------------------------
