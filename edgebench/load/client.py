@@ -15,7 +15,7 @@ from edgebench.load.connection import Connection, Timeouts
 from edgebench.load.elaborate import ElaborateClient
 from edgebench.load.failures import ConnectionFailed
 from edgebench.load.locust_stats import is_table, listener_failed
-from edgebench.load.record import NO_USER, RETRIED, REUSED, STORED, TABLED
+from edgebench.load.record import DIGESTED, NO_USER, RETRIED, REUSED, STORED, TABLED
 from edgebench.load.request import Ready, Server
 from edgebench.load.session import LATE_NS, Session
 from edgebench.load.verbs import Options
@@ -150,6 +150,9 @@ class EdgeClient(ElaborateClient):
         if recorder is not None:
             if says.good:
                 flags |= tabled
+            if says.digest_due and asked.is_whole:
+                recorder.digest(says, answer.body)
+                flags |= DIGESTED
             recorder.record_answer(
                 scheduled_ns, sent_ns, connection.first_byte_ns, done_ns, lag_ns, asked, says, answer.length,
                 self._number, connection.port, flags,
@@ -192,7 +195,7 @@ class EdgeClient(ElaborateClient):
         if session.recorder is not None:
             session.recorder.record(
                 scheduled_ns, sent_ns, connection.first_byte_ns, done_ns, lag_ns, (asked.method, asked.name),
-                asked.target, 0, 0, None, -1, -1, self._number, connection.port, flags, error,
+                asked.key, 0, 0, None, -1, -1, self._number, connection.port, flags, error,
             )  # fmt: skip
         if not isinstance(failed, ConnectionFailed):
             session.unanswered += 1

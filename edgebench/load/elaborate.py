@@ -13,7 +13,17 @@ from edgebench.load.catch import CaughtResponse
 from edgebench.load.cookies import Cookies
 from edgebench.load.failures import RedirectFailed
 from edgebench.load.redirects import REDIRECTS, next_method, next_target
-from edgebench.load.request import Body, Params, Ready, Server, basic_auth, encoded_body, merged, request_bytes
+from edgebench.load.request import (
+    Body,
+    Params,
+    Ready,
+    Server,
+    basic_auth,
+    encoded_body,
+    key_of,
+    merged,
+    request_bytes,
+)
 from edgebench.load.session import Session
 from edgebench.load.verbs import Verbs
 
@@ -121,8 +131,10 @@ class ElaborateClient(Verbs):
             cookie = cookies.header(url)
             fields = merged({"Cookie": cookie} if cookie else None, fields)
         wire = request_bytes(method, target, self._server.authority, fields, data=body)
-        numbers = self._session.numbers(method, name, target)
-        response = self._exchange(Ready(method, name, self.base_url, target, wire, numbers))
+        key = key_of(target, fields)
+        is_whole = method == "GET" and not any(field.lower() == "range" for field in fields)
+        numbers = self._session.numbers(method, name, key)
+        response = self._exchange(Ready(method, name, self.base_url, key, wire, numbers, is_whole))
         if cookies is not None:
             cookies.take(url, response.head)
         self._calm(response)

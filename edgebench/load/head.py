@@ -19,8 +19,10 @@ FIELD_LINE = re.compile(rb"(%b):(%b)" % (TOKEN, _TEXT))
 """A header or trailer line without its CRLF: name and value. No control characters (RFC 9110, 5.5), no folding."""
 
 _STAMP = re.compile(rb"seq=([0-9]{1,18});t=([0-9]{1,18})")
-_LENGTH, _CODING, _CLOSE, _KEEP_ALIVE, _AGE, _ORIGIN, _CLAIM = range(7)
+_LENGTH, _CODING, _CLOSE, _KEEP_ALIVE, _AGE, _ORIGIN, _CLAIM, _ENCODING, _LANGUAGE = range(9)
 _MAX_CLAIM_CHARS = 512
+_MAX_VARIANT_CHARS = 64
+"""Of a Content-Encoding or Content-Language: what is longer is cut."""
 _MAX_KNOWN = 20_000
 _MAX_HEADS = 4096
 _MAX_KNOWN_STATUS_LINES = 1000
@@ -35,7 +37,21 @@ class ProtocolError(EdgebenchError):
 class Head:
     """What a head says."""
 
-    __slots__ = ("age_s", "chunked", "claim", "good", "keep_alive", "length", "packed", "reused", "stamp", "status")
+    __slots__ = (
+        "age_s",
+        "chunked",
+        "claim",
+        "digest_due",
+        "encoding",
+        "good",
+        "keep_alive",
+        "language",
+        "length",
+        "packed",
+        "reused",
+        "stamp",
+        "status",
+    )
 
     def __init__(self, status: int, keep_alive: bool) -> None:
         self.status = status
@@ -51,10 +67,14 @@ class Head:
         """-1: no Age header, or it is not a number."""
         self.stamp = NO_STAMP
         """(sequence number, monotonic ns) of the origin's response these bytes are from."""
+        self.encoding = self.language = ""
+        """Content-Encoding and Content-Language, as they came; empty: none."""
         self.packed: bytes | None = None
-        """Stamp, age and claim as the recorder packs them; None: not done yet."""
+        """Stamp, claim, age, encoding and language as the recorder packs them; None: not done yet."""
         self.reused = False
         """Whether the claim says that the answer came from a store; set with `packed`."""
+        self.digest_due = False
+        """Whether the body's digest belongs in the sample of a plain GET; set with `packed`."""
 
     @property
     def is_simple(self) -> bool:
@@ -106,6 +126,10 @@ class HeadReader:
                 result.stamp = value
             elif kind == _AGE:
                 result.age_s = value
+            elif kind == _ENCODING:
+                result.encoding = _with(result.encoding, value)
+            elif kind == _LANGUAGE:
+                result.language = _with(result.language, value)
             elif kind == _KEEP_ALIVE:
                 result.keep_alive = True
             elif kind == _CLOSE:
@@ -145,6 +169,11 @@ class HeadReader:
         return field
 
 
+def _with(before: str, value: str) -> str:
+    """Several lines of a field are one list (RFC 9110, 5.3)."""
+    return (f"{before}, {value}" if before else value)[:_MAX_VARIANT_CHARS]
+
+
 def _understood(name: str, value: bytes) -> tuple[int, Any] | tuple[()]:
     """(kind, value) of a field that matters; empty for all others."""
     if name in CLAIM_HEADERS:
@@ -163,6 +192,10 @@ def _understood(name: str, value: bytes) -> tuple[int, Any] | tuple[()]:
         return (_CLOSE, True) if b"close" in options else (_KEEP_ALIVE, True) if b"keep-alive" in options else ()
     if name == "age" and value.isdigit() and len(value) <= 18:
         return _AGE, min(int(value), 2**31 - 1)
+    if name == "content-encoding":
+        return _ENCODING, value.decode("latin-1")
+    if name == "content-language":
+        return _LANGUAGE, value.decode("latin-1")
     if name == "edgebench-origin":
         stamp = _STAMP.fullmatch(value)
         return _ORIGIN, (int(stamp[1]), int(stamp[2])) if stamp else NO_STAMP

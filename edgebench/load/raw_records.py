@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from edgebench.load.record import DTYPE
 
 Strings = dict[str, dict[int, Any]]
-"""Values by kind and number."""
+"""Values by kind and number: endpoints as (method, name), keys as (target, principal, accepts), texts as (claim, error,
+encoding, language, age_s)."""
 _BLOCK_ROWS = 2**17
 
 
@@ -61,5 +63,13 @@ def read_strings(path: Path) -> Strings:
                     kind, number, value = json.loads(line)
                 except ValueError:
                     continue
-                tables[kind][number] = value
+                tables[kind][number] = _key(value) if kind == "key" else tuple(value)
     return tables
+
+
+def _key(value: str | list[str | None]) -> tuple[str | None, ...]:
+    """Of a million keys, most are of a few principals and accept the same: these are held once."""
+    if isinstance(value, str):
+        return value, "", ""
+    target, *who = value
+    return target, *(sys.intern(each) if each is not None else None for each in who)

@@ -5,7 +5,10 @@ numbered by kind; the number of a string is told, as one JSON line, before the f
 
     ["endpoint", 2, ["GET", "/api/products/[id]"]]      method and name
     ["key", 2, "/api/products/7"]                       request target
-    ["text", 2, ["x-cache-status: HIT", null]]          what caches claimed (null: nothing), error (null: none)
+    ["key", 3, ["/me", "1f0c…", "accept-language: de"]]  the same with principal and accepts, where not both are empty
+    ["text", 2, ["x-cache-status: HIT", null, "gzip", "de", 7]]
+                                                        what caches claimed (null: nothing), error (null: none),
+                                                        encoding, language (empty: none), Age in seconds (-1: none)
 
 Several numbers may stand for the same key.
 """
@@ -14,13 +17,14 @@ from __future__ import annotations
 
 import json
 import struct
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from edgebench.load.head import Head
-from edgebench.load.request import Ready
+from edgebench.load.request import Key, Ready
 
 _FIELDS = (
     # name, struct code, numpy type
@@ -28,7 +32,7 @@ _FIELDS = (
     ("sent_ns", "q", "<i8"),
     ("done_ns", "q", "<i8"),
     ("origin_seq", "q", "<i8"),  # -1: none
-    ("age_s", "i", "<i4"),  # -1: none
+    ("digest", "I", "<u4"),  # CRC-32 of the body, with the flag DIGESTED; else nothing
     ("text", "I", "<u4"),
     ("first_byte", "I", "<u4"),  # see first_byte_ns
     ("bytes", "I", "<u4"),  # saturates
@@ -42,8 +46,9 @@ _FIELDS = (
 RECORD = struct.Struct("<" + "".join(code for _, code, _ in _FIELDS))
 _pack_into = RECORD.pack_into
 _pack_answer_into = struct.Struct("<qqq16sIIIIHHHH").pack_into
-"""The same with what the head says (origin_seq, age_s, text) packed before, by `packed`."""
-_pack_says = struct.Struct("<qiI").pack
+"""The same with what the head says (origin_seq, digest, text) packed before, by `packed`."""
+_pack_says = struct.Struct("<qII").pack
+_pack_u32 = struct.Struct("<I").pack
 DTYPE = np.dtype([(name, kind) for name, _, kind in _FIELDS])
 assert RECORD.size == DTYPE.itemsize == 64
 
@@ -53,8 +58,9 @@ REUSED = 1
 RETRIED = 2
 STORED = 4
 TABLED = 8
+DIGESTED = 16
 """Bits of a sample's flags. STORED: the origin's stamp is older than the request. TABLED: Locust's table has it from
-here (locust_stats.TableSink), not from Locust's request event."""
+here (locust_stats.TableSink), not from Locust's request event. DIGESTED: its digest was taken."""
 
 NONE = 0
 UNKNOWN = 1
@@ -62,6 +68,8 @@ UNKNOWN = 1
 NO_USER = 2**16 - 1
 NO_FIRST_BYTE = 2**32 - 1
 MAX_TEXTS = 200_000
+MAX_AGED_TEXTS = 150_000
+"""With so many, further texts forget their age, rather than that the rest be forgotten."""
 MAX_ENDPOINTS = 65_535
 KNOWN_KEYS = 500_000
 """How many keys a recorder remembers; further ones get numbers anew."""
@@ -107,6 +115,15 @@ class StringTable(dict[Any, int]):
         return number
 
 
+class TextTable(StringTable):
+    """Of (claim, error, encoding, language, age_s)."""
+
+    def __missing__(self, value: Any) -> int:
+        if len(self) >= MAX_AGED_TEXTS and value[-1] >= 0:
+            return self[(*value[:-1], -1)]
+        return super().__missing__(value)
+
+
 class Recorder:
     """Packs the samples of one worker into a buffer and hands that to the sinks. `record` takes about 0.7 µs."""
 
@@ -117,8 +134,8 @@ class Recorder:
         self._lines: list[bytes] = []
         self._endpoints = StringTable("endpoint", MAX_ENDPOINTS, self._lines)
         self._keys = StringTable("key", _U32, self._lines, KNOWN_KEYS)
-        self._texts = StringTable("text", MAX_TEXTS, self._lines)
-        self._texts[None, None] = NONE
+        self._texts = TextTable("text", MAX_TEXTS, self._lines)
+        self._texts[None, None, "", "", -1] = NONE
         self._buffer = bytearray(BUFFER_BYTES)
         self._used = self._flushed = 0
         self._full = 0
@@ -137,7 +154,7 @@ class Recorder:
         done_ns: int,
         send_lag_ns: int,
         endpoint: tuple[str, str],
-        key: str,
+        key: Key,
         status: int,
         body_bytes: int,
         claim: str | None,
@@ -147,6 +164,8 @@ class Recorder:
         port: int,
         flags: int,
         error: str | None,
+        encoding: str = "",
+        language: str = "",
     ) -> None:
         """One request has ended. Times are time.monotonic_ns(), -1 where there was no first byte; `endpoint` is
         (method, name); `status` is below 1024, 0 where there was no answer."""
@@ -159,8 +178,8 @@ class Recorder:
             sent_ns,
             done_ns,
             origin_seq,
-            age_s,
-            self._texts[claim, error],
+            0,
+            self._texts[claim, error, encoding, language, age_s],
             first_byte if 0 <= first_byte < _EXACT_NS else _first_byte(first_byte),
             body_bytes if body_bytes < _U32 else _U32,
             send_lag_ns if 0 <= send_lag_ns < _U32 else _U32 if send_lag_ns > 0 else 0,
@@ -174,13 +193,19 @@ class Recorder:
         if used == _LAST:
             self._next_buffer()
 
-    def numbers(self, method: str, name: str, key: str) -> tuple[int, int]:
+    def numbers(self, method: str, name: str, key: Key) -> tuple[int, int]:
         """Of an endpoint and a key, for record_answer."""
         return self._endpoints[method, name], self._keys[key]
 
     def packed(self, says: Head) -> bytes:
         """What record_answer wants to have in `says.packed`."""
-        return _pack_says(says.stamp[0], says.age_s, self._texts[says.claim, None])
+        text = self._texts[says.claim, None, says.encoding, says.language, says.age_s]
+        return _pack_says(says.stamp[0], 0, text)
+
+    def digest(self, says: Head, body: bytes) -> None:
+        """Put the body's digest in `says.packed`: records with the flag DIGESTED have it there until the next one."""
+        assert says.packed is not None
+        says.packed = b"".join((says.packed[:8], _pack_u32(zlib.crc32(body)), says.packed[12:]))
 
     def record_answer(
         self,
@@ -209,7 +234,7 @@ class Recorder:
             first_byte if first_byte < _EXACT_NS else _first_byte(first_byte),
             body_bytes,
             send_lag_ns if send_lag_ns < _U32 else _U32,
-            asked.key,
+            asked.key_number,
             user,
             asked.endpoint,
             says.status | flags << STATUS_BITS,
@@ -274,5 +299,5 @@ def status(records: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int16]]
 
 
 def flags(records: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint16]]:
-    """REUSED, RETRIED, STORED and TABLED of each of `records`."""
+    """REUSED, RETRIED, STORED, TABLED and DIGESTED of each of `records`."""
     return records["status_flags"] >> np.uint16(STATUS_BITS)

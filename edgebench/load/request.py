@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from edgebench.errors import UserError
+from edgebench.principal import principal_of
 
 _SAFE_IN_TARGET = "/?#[]@!$&'()*+,;=:%-._~"
 _PLAIN_TARGET = re.compile(r"/[!-~]*")
@@ -19,6 +20,7 @@ _BAD_IN_VALUE = re.compile(r"[\r\n\0]")
 _AUTHORITY = re.compile(r"[!-?A-~]+")  # no @
 _ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
 _OURS = ("content-length", "transfer-encoding")
+_ACCEPTS = ("accept-encoding", "accept-language")
 
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]] | None
 Body = bytes | str | Mapping[str, Any] | Sequence[tuple[str, Any]] | None
@@ -87,18 +89,35 @@ def request_target(path: str, params: Params = None) -> str:
     return quote(path, safe=_SAFE_IN_TARGET)
 
 
-class Ready:
-    """A request as it goes on the wire, and the numbers by which a recorder names it."""
+Key = str | tuple[str, str | None, str | None]
+"""What a request asks for: its target; where it says for whom or what it accepts, (target, principal, accepts). None:
+not known. The target alone, where that is all, takes half the memory, and keys may come by the million."""
 
-    __slots__ = ("base_url", "endpoint", "is_head", "key", "method", "name", "target", "wire")
+
+def key_of(target: str, headers: Mapping[str, str]) -> Key:
+    """The key of a request with these headers, of which no two have the same name."""
+    if not headers:
+        return target
+    values = {name.lower(): value.strip(" \t") for name, value in headers.items()}
+    principal = principal_of(values.get("authorization", ""), values.get("cookie", ""))
+    accepts = "\n".join(f"{name}: {values[name]}" for name in _ACCEPTS if name in values)
+    return (target, principal, accepts) if principal or accepts else target
+
+
+class Ready:
+    """A request as it goes on the wire, and how a recorder names it."""
+
+    __slots__ = ("base_url", "endpoint", "is_head", "is_whole", "key", "key_number", "method", "name", "target", "wire")
 
     def __init__(
-        self, method: str, name: str, base_url: str, target: str, wire: bytes, numbers: tuple[int, int]
-    ) -> None:
-        """`numbers`: of the endpoint and the key."""
-        self.method, self.name, self.base_url, self.target, self.wire = method, name, base_url, target, wire
-        self.is_head = method == "HEAD"
-        self.endpoint, self.key = numbers
+        self, method: str, name: str, base_url: str, key: Key, wire: bytes, numbers: tuple[int, int],
+        is_whole: bool = False,
+    ) -> None:  # fmt: skip
+        """`numbers`: of the endpoint and the key. `is_whole`: a GET that asks for no less than all."""
+        self.method, self.name, self.base_url, self.key, self.wire = method, name, base_url, key, wire
+        self.target = key if isinstance(key, str) else key[0]
+        self.is_head, self.is_whole = method == "HEAD", is_whole
+        self.endpoint, self.key_number = numbers
 
 
 def request_bytes(

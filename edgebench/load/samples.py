@@ -21,15 +21,41 @@ from edgebench.errors import EdgebenchError, UserError
 from edgebench.load import record
 from edgebench.load.cache_status import classify_recorded
 from edgebench.load.raw_records import RawRecords, Strings, read_strings
-from edgebench.load.record import NO_USER, RETRIED, REUSED
-from edgebench.load.texts import TextColumn
+from edgebench.load.record import DIGESTED, NO_USER, RETRIED, REUSED
+from edgebench.load.texts import Codes, TextColumn
 from edgebench.model import ClaimedOutcome, Phase
 from edgebench.store import SAMPLES
 
 BATCH_ROWS = 2**17
 """Rows converted at a time, and in a row group."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A column of text: which of a record's numbers it is read from, and where in the value of that number it is."""
+
+    field: str
+    at: int
+    none: str | None
+    """The text of NONE."""
+    unknown: str | None
+    """Of UNKNOWN, and of a number that was never told."""
+
+
+_TEXTS = {
+    "method": _Text("endpoint", 0, None, "(unknown)"),
+    "endpoint": _Text("endpoint", 1, None, "(unknown)"),
+    "key": _Text("key", 0, None, "(unknown)"),
+    "principal": _Text("key", 1, None, None),
+    "accepts": _Text("key", 2, None, None),
+    "claim": _Text("text", 0, str(ClaimedOutcome.NONE), str(ClaimedOutcome.UNKNOWN)),
+    "error": _Text("text", 1, None, "unknown"),
+    "encoding": _Text("text", 2, "", None),
+    "language": _Text("text", 3, "", None),
+}
+_AGE = 4
+"""Where the age is in the value of a text's number."""
 _PHASES = pa.array([str(Phase.WARM_UP), str(Phase.MEASURE)])
-_TEXTS = ("method", "endpoint", "key", "claim", "error")
 
 
 def read_generator(directory: Path) -> dict[str, Any] | None:
@@ -111,6 +137,7 @@ class _Part:
         self.clock = clock
         strings = read_strings(path.with_name(f"strings-{self.worker}.jsonl"))
         self.codes = {name: columns[name].learn(*_meanings(name, strings)) for name in _TEXTS}
+        self.ages_s = Codes.of_numbers({number: text[_AGE] for number, text in strings["text"].items()})
 
     def sent_ns(self) -> NDArray[np.int64]:
         """By the master's clock."""
@@ -150,23 +177,27 @@ class _Conversion:
         rows = np.empty(len(places), dtype=record.DTYPE)
         offset = np.zeros(len(places), dtype=np.int64)
         worker = np.zeros(len(places), dtype=np.int16)
+        age_s = np.empty(len(places), dtype=np.int32)
         codes = {name: np.empty(len(places), dtype=np.int32) for name in _TEXTS}
         for number in np.unique(part_of).tolist():
             part, chosen = self._parts[number], np.flatnonzero(part_of == number)
             found = part.records.at(places[chosen] - (ends[number] - len(part.records)))
             rows[chosen], worker[chosen] = found, part.worker
             offset[chosen] = part.clock.offset_ns(found["sent_ns"])
-            for name in _TEXTS:
-                codes[name][chosen] = part.codes[name].of(found[_NUMBER[name]])
+            age_s[chosen] = part.ages_s.of(found["text"])
+            for name, column in _TEXTS.items():
+                codes[name][chosen] = part.codes[name].of(found[column.field])
+        columns = self._arrays(rows, offset, worker) | {"age_s": pa.array(age_s, mask=age_s < 0)}
         texts = {name: self._columns[name].array(codes[name]) for name in _TEXTS}
-        return pa.record_batch(self._arrays(rows, offset, worker) | texts).select(SAMPLES.names).cast(SAMPLES)
+        return pa.record_batch(columns | texts).select(SAMPLES.names).cast(SAMPLES)
 
     def _arrays(self, rows: NDArray[np.void], offset: NDArray[np.int64], worker: NDArray[np.int16]) -> dict[str, Any]:
-        """All columns but the texts."""
+        """All columns that need no strings."""
         scheduled, shift = rows["scheduled_ns"] - offset, offset + self._start_ns
         measured = (scheduled >= self._begin_ns) & (scheduled < self._end_ns)
         first_byte = record.first_byte_ns(rows)
         user = rows["user"].astype(np.int32)
+        flags = record.flags(rows)
         return {
             "scheduled_ns": rows["scheduled_ns"] - shift,
             "sent_ns": rows["sent_ns"] - shift,
@@ -175,31 +206,23 @@ class _Conversion:
             "send_lag_ns": rows["send_lag_ns"].astype(np.int64),
             "status": record.status(rows),
             "bytes": rows["bytes"].astype(np.int64),
-            "age_s": pa.array(rows["age_s"], mask=rows["age_s"] < 0),
             "origin_seq": pa.array(rows["origin_seq"], mask=rows["origin_seq"] < 0),
             "user": np.where(user == NO_USER, -1, user),
             "worker": worker,
             "port": rows["port"].astype(np.int32),
-            "reused_connection": (record.flags(rows) & REUSED).astype(bool),
+            "reused_connection": (flags & REUSED).astype(bool),
+            "digest": pa.array(rows["digest"].astype(np.int64), mask=(flags & DIGESTED) == 0),
             "phase": pa.DictionaryArray.from_arrays(measured.astype(np.int32), _PHASES),
         }
 
 
-_NUMBER = {"method": "endpoint", "endpoint": "endpoint", "key": "key", "claim": "text", "error": "text"}
-"""The field of a record that has the number of the column's string."""
-
-
-def _meanings(column: str, strings: Strings) -> tuple[dict[int, str | None], str | None, str]:
+def _meanings(column: str, strings: Strings) -> tuple[dict[int, str | None], str | None, str | None]:
     """(text by number, text of NONE, text of UNKNOWN) of one worker's strings in one column."""
-    if column in ("method", "endpoint"):
-        at = 0 if column == "method" else 1
-        return {number: str(pair[at]) for number, pair in strings["endpoint"].items()}, None, "(unknown)"
-    if column == "key":
-        return {number: str(key) for number, key in strings["key"].items()}, None, "(unknown)"
-    if column == "error":
-        return {number: error for number, (_, error) in strings["text"].items()}, None, "unknown"
-    claims: dict[int, str | None] = {number: _claim(claim) for number, (claim, _) in strings["text"].items()}
-    return claims, str(ClaimedOutcome.NONE), str(ClaimedOutcome.UNKNOWN)
+    known = _TEXTS[column]
+    texts = {number: value[known.at] for number, value in strings[known.field].items()}
+    if column == "claim":
+        texts = {number: _claim(claim) for number, claim in texts.items()}
+    return texts, known.none, known.unknown
 
 
 def _claim(recorded: str | None) -> str:

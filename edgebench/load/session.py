@@ -19,9 +19,9 @@ from edgebench.load.locust_stats import TableSink
 from edgebench.load.options import LoadOptions
 from edgebench.load.popularity import Popularity
 from edgebench.load.record import Recorder, Sink
-from edgebench.load.request import Ready
+from edgebench.load.request import Key, Ready
 from edgebench.load.turn import Turn
-from edgebench.model import ClaimedOutcome, LoadModel
+from edgebench.model import DIGEST_EVERY, ClaimedOutcome, LoadModel
 
 if TYPE_CHECKING:
     from edgebench.load.client import EdgeClient
@@ -141,14 +141,19 @@ class Session:
             popularity = self._popularity[keys] = Popularity(keys, o.zipf_s, o.seed, self.worker)
         return popularity.draw()
 
-    def numbers(self, method: str, name: str, target: str) -> tuple[int, int]:
+    def numbers(self, method: str, name: str, key: Key) -> tuple[int, int]:
         """By which samples name an endpoint and a key."""
-        return self.recorder.numbers(method, name, target) if self.recorder is not None else (0, 0)
+        return self.recorder.numbers(method, name, key) if self.recorder is not None else (0, 0)
 
     def learn(self, says: Head) -> None:
-        """Set what a sample needs to know of a claim."""
-        says.packed = self.recorder.packed(says) if self.recorder is not None else b""
+        """Set what a sample needs to know of a head."""
         says.reused = self._claims_reuse(says.claim)
+        if self.recorder is None:
+            says.packed = b""
+            return
+        says.packed = self.recorder.packed(says)
+        seq = says.stamp[0]
+        says.digest_due = seq >= 0 and seq % DIGEST_EVERY == 0 and says.status == 200
 
     def count(self, sent_ns: int, stamp_ns: int, claim: str | None) -> None:
         """An answer has come. The origin made it for this request if it is stamped later than the request was sent."""

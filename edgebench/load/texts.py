@@ -1,4 +1,4 @@
-"""Columns of text from numbers that mean something else to each worker."""
+"""Columns from numbers that mean something else to each worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NULL = -1
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """What one worker's numbers mean in a column."""
+    """What one worker's numbers mean in a column: places of texts, or whole numbers as they are; -1: null."""
 
     by_number: NDArray[np.int32]
     """The last one is of all numbers that were never told."""
@@ -24,6 +24,14 @@ class Codes:
     def of(self, numbers: NDArray[np.integer]) -> NDArray[np.int32]:
         codes: NDArray[np.int32] = self.by_number[np.minimum(numbers, len(self.by_number) - 1)]
         return codes
+
+    @classmethod
+    def of_numbers(cls, values: Mapping[int, int]) -> Codes:
+        """A column of whole numbers from 0; those of NONE and UNKNOWN are null."""
+        codes = np.full(max(values, default=UNKNOWN) + 2, _NULL, dtype=np.int32)
+        for number, value in values.items():
+            codes[number] = value
+        return cls(codes)
 
 
 class TextColumn:
@@ -33,7 +41,7 @@ class TextColumn:
         self._places: dict[str, int] = {}
         self._texts: pa.Array | None = None
 
-    def learn(self, texts: Mapping[int, str | None], none: str | None, unknown: str) -> Codes:
+    def learn(self, texts: Mapping[int, str | None], none: str | None, unknown: str | None) -> Codes:
         """The codes of one worker, from its texts by number, the text of NONE, and that of UNKNOWN or never told."""
         codes = np.full(max(texts, default=UNKNOWN) + 2, self._code(unknown), dtype=np.int32)
         codes[NONE] = self._code(none)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from edgebench.load.client import EdgeClient
 from edgebench.load.connection import Timeouts
 from edgebench.load.head import Head
 from edgebench.load.options import LoadOptions
-from edgebench.load.request import Ready
+from edgebench.load.record import DIGESTED
+from edgebench.load.request import Key, Ready
 from edgebench.load.request import Server as Target
 from edgebench.load.session import Session
 
@@ -35,31 +37,43 @@ class Sample:
     sent_ns: int
     first_byte_ns: int
     done_ns: int
+    asked: Key
+    digest: int | None
 
 
 class Samples(list[Sample]):
     """In the place of a Recorder."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.digests: list[int] = []
+        """Of the sample to come."""
+
     def record(
         self, scheduled_ns: int, sent_ns: int, first_byte_ns: int, done_ns: int, lag_ns: int, endpoint: tuple[str, str],
-        key: str, status: int, body_bytes: int, claim: str | None, age_s: int, seq: int, user: int, port: int,
+        key: Key, status: int, body_bytes: int, claim: str | None, age_s: int, seq: int, user: int, port: int,
         flags: int, error: str | None,
     ) -> None:  # fmt: skip
         times = scheduled_ns, sent_ns, first_byte_ns, done_ns
-        self.append(Sample(*endpoint, key, status, body_bytes, flags, error, *times))
+        target = key if isinstance(key, str) else key[0]
+        digest = self.digests.pop() if flags & DIGESTED else None
+        self.append(Sample(*endpoint, target, status, body_bytes, flags, error, *times, key, digest))
 
-    def numbers(self, method: str, name: str, key: str) -> tuple[int, int]:
+    def numbers(self, method: str, name: str, key: Key) -> tuple[int, int]:
         return 0, 0
 
     def packed(self, says: Head) -> bytes:
         return b""
+
+    def digest(self, says: Head, body: bytes) -> None:
+        self.digests.append(zlib.crc32(body))
 
     def record_answer(
         self, scheduled_ns: int, sent_ns: int, first_byte_ns: int, done_ns: int, lag_ns: int, asked: Ready, says: Head,
         body_bytes: int, user: int, port: int, flags: int,
     ) -> None:  # fmt: skip
         self.record(
-            scheduled_ns, sent_ns, first_byte_ns, done_ns, lag_ns, (asked.method, asked.name), asked.target,
+            scheduled_ns, sent_ns, first_byte_ns, done_ns, lag_ns, (asked.method, asked.name), asked.key,
             says.status, body_bytes, says.claim, says.age_s, says.stamp[0], user, port, flags, None,
         )  # fmt: skip
 

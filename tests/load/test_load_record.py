@@ -93,6 +93,7 @@ def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
         "send_lag_ns": 4, "method": "GET", "endpoint": "/a/[id]", "key": "/a/1", "status": 200, "bytes": 5,
         "claim": "hit", "age_s": 3, "origin_seq": 12, "user": 1, "worker": 0, "port": 4711,
         "reused_connection": True, "phase": "warm_up", "error": None,
+        "principal": "", "accepts": "", "encoding": "", "language": "", "digest": None,
     }  # fmt: skip
     assert [row["sent_ns"] for row in rows] == [1_000_000, 2_000_000, 3_000_000]
     assert [row["phase"] for row in rows] == ["warm_up", "measure", "warm_up"]

@@ -118,7 +118,7 @@ class LiveSink:
                 self._rows = _with_room(self._rows, number, -1)
                 self._rows[number] = self.collector.totals.row((method, name))
             elif line.startswith(b'["text"'):
-                _, number, (claim, error) = json.loads(line)
+                _, number, (claim, error, *_) = json.loads(line)
                 self._text_codes = _with_room(self._text_codes, number, 0)
                 self._text_codes[number] = claim_code(claimed(claim)) | (ERROR if error is not None else 0)
 
