@@ -362,6 +362,8 @@ class TrialRecord:
     """Per process, how it ended: `0`, `-15 (stopped)`, …"""
     load: Mapping[str, float] = field(default_factory=dict)
     """What the generator says of itself: `scheduled`, `unanswered`, `users`, …"""
+    faults: tuple[Fault, ...] = ()
+    """The origin's failures as they really began and ended, in seconds since the measurement began."""
 
 
 @dataclass(frozen=True, slots=True)
