@@ -141,7 +141,7 @@ class TierSpec:
     optional: bool = False
     """Go on without it where it is not installed."""
     profile: Profile = Profile.STRICT
-    url: str = ""
+    url: str | None = None
     """Of a tier that is not started here: where it answers, such as http://127.0.0.1:9000."""
     workers: int = 1
     """Worker processes or threads that serve."""

@@ -18,7 +18,6 @@ from flask import Response, request
 from target_app.config import Settings
 
 IMMUTABLE = "public, max-age=31536000, immutable"
-PRIVATE = "private, no-store"
 
 # Part of the ETags that are not made from the body: raise it when an answer's JSON changes shape.
 REPRESENTATION = 1

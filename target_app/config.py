@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+PRIVATE = "private, no-store"
 DEMO_SECRET_KEY = "demo-key-change-me"
 
 
@@ -30,6 +31,8 @@ class Settings:
     stale_if_error_s: int | None = None
     """How long past its TTL a catalogue answer may be served while the shop is down."""
 
+    account_cache_control: str = PRIVATE
+    """Cache-Control of one user's own answers. Anything weaker trusts every cache on the way not to share them."""
     cdn_url: str = ""
     """Where assets are loaded from, such as `https://cdn.example.com`; empty: from the shop."""
     catalogue_path: Path | None = None

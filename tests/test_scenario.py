@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebench.model import Arrivals, Bursts, Cell, Load, LoadModel, OriginSpec, Scenario, TierSpec
+from edgebench.model import Arrivals, Bursts, Cell, Load, LoadModel, OriginSpec, Profile, Scenario, TierSpec
 from edgebench.scenario import (
     TRIAL_OVERHEAD_S,
     ScenarioError,
@@ -27,6 +27,7 @@ from edgebench.scenario import (
 )
 from edgebench.scenario.document import LoadTable, OriginTable
 from edgebench.scenario.text import key_lines
+from edgebench.tiers import kinds
 
 ROOT = Path(__file__).parent.parent
 SCENARIOS = sorted((ROOT / "scenarios").glob("*.toml"))
@@ -186,7 +187,16 @@ _SCENARIOS = st.builds(
         burst_s=st.floats(0.001, 3600),
         replay_speed=st.floats(0.001, 1000),
     ).map(_fitting),
-    tiers=st.just((TierSpec("direct", "direct"), TierSpec("edge", "nginx", optional=True))),
+    tiers=st.builds(
+        TierSpec,
+        name=st.just("edge"),
+        kind=st.just("nginx"),
+        optional=st.booleans(),
+        profile=st.sampled_from(Profile),
+        workers=st.integers(1, 64),
+        storage_mb=st.integers(8, 65_536),
+        tls=st.booleans(),
+    ).map(lambda edge: (TierSpec("direct", "direct"), edge)),
     ttl_s=st.lists(st.integers(0, 31_536_000), min_size=1, max_size=6, unique=True).map(tuple),
     origin=st.builds(
         OriginSpec,
@@ -320,7 +330,7 @@ def test_a_trial_lasts_from_one_ttl_of_warm_up_to_its_cap() -> None:
 
 def _committed(path: Path, monkeypatch: pytest.MonkeyPatch) -> Scenario:
     monkeypatch.chdir(ROOT)
-    return load(path, kinds=KINDS)
+    return load(path, kinds=kinds())
 
 
 def _total_s(planned: tuple[Cell, ...], scenario: Scenario) -> tuple[float, float]:

@@ -179,7 +179,7 @@ class Stack:
         adapter = self.adapter
         tier = self.cell.tier
         if adapter is None or self.place is None:
-            return TierRecord(kind=tier.kind, binary=tier.url)
+            return TierRecord(kind=tier.kind, binary=tier.url or "")
         binary = require(adapter)
         return TierRecord(
             kind=adapter.name, version=binary.version, binary=f"{binary.path} ({binary.source})",

@@ -67,7 +67,7 @@ def _scenario(document: ScenarioDocument, path: Path) -> Scenario:
 
 def _tier(tier: TierTable, profile: Profile) -> TierSpec:
     return TierSpec(
-        tier.name, _kind(tier), tier.optional, tier.profile or profile, tier.url or "", tier.workers, tier.storage_mb,
+        tier.name, _kind(tier), tier.optional, tier.profile or profile, tier.url, tier.workers, tier.storage_mb,
         tier.tls,
     )  # fmt: skip
 
