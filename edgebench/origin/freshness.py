@@ -38,6 +38,20 @@ def shared_ttl_s(cache_control: str, authorized: bool) -> int | None:
 
 
 @lru_cache(maxsize=1024)
+def stale_ok_s(cache_control: str, ttl_s: int | None) -> int:
+    """How long past its lifetime `ttl_s` a response may be served, in seconds; 0: not at all.
+
+    The longer of `stale-while-revalidate` and `stale-if-error` (RFC 5861), which one an origin that is well and one
+    that fails permit. `s-maxage` alone would forbid it (RFC 9111, section 5.2.2.10); beside them it does not, as no
+    cache understands the pair so.
+    """
+    directives = _directives(cache_control)
+    if not ttl_s or directives.keys() & {"must-revalidate", "proxy-revalidate", "no-store", "private"}:
+        return 0
+    return max(_seconds(directives.get(name, "0")) for name in ("stale-while-revalidate", "stale-if-error"))
+
+
+@lru_cache(maxsize=1024)
 def with_ttl(cache_control: str, ttl_s: int) -> str:
     """The same Cache-Control with its lifetime set to ttl_s, where it lets shared caches store; else unchanged."""
     if shared_ttl_s(cache_control, False) is None or _directives(cache_control).keys() & {"no-store", "private"}:

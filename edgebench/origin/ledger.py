@@ -20,14 +20,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-Record = tuple[int, int, int, str, str, str, int, bool, bool, str, str, str, str, bool]
+Record = tuple[int, int, int, str, str, str, int, bool, bool, str, str, str, str, str, str, int | None, str, bool]
 FIELDS = (
     "seq",
     "start_ns",
     "end_ns",
     "method",
     "target",  # as it was asked for
-    "status",  # the whole status line
+    "status",  # the whole status line; "0": there was no answer
     "bytes",  # of the body; of a HEAD, 204 or 304 what there would have been
     "conditional",
     "authorized",
@@ -35,7 +35,11 @@ FIELDS = (
     "version",
     "cache_control",
     "vary",
-    "complete",
+    "encoding",
+    "language",
+    "digest",  # None: not taken
+    "fault",
+    "complete",  # a truth value ends no record in a NUL
 )
 WORKER_SHIFT = 40
 """seq = worker << WORKER_SHIFT | count: unique in the trial without anything shared between workers."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from edgebench.origin.freshness import shared_ttl_s
+from edgebench.origin.freshness import shared_ttl_s, stale_ok_s
 from edgebench.origin.ledger import FIELDS, WORKER_SHIFT, files, records
 from edgebench.store import LEDGER
 
@@ -30,7 +30,8 @@ def _rows(directory: Path, start_monotonic_ns: int) -> Iterator[dict[str, Any]]:
             row["status"] = status = int(row["status"][:3])
             if row["method"] == "HEAD" or status in _BODILESS:
                 row["bytes"] = 0
-            row["ttl_s"] = _ttl_s(row)
+            row["ttl_s"] = ttl_s = _ttl_s(row)
+            row["stale_ok_s"] = stale_ok_s(row["cache_control"], ttl_s)
             row["worker"] = row["seq"] >> WORKER_SHIFT
             row["start_ns"] -= start_monotonic_ns
             row["end_ns"] -= start_monotonic_ns

@@ -7,11 +7,14 @@ nanoseconds of CLOCK_MONOTONIC).
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain
 from time import monotonic_ns
 from typing import Any
 
+from edgebench.model import DIGEST_EVERY
 from edgebench.origin.freshness import with_ttl
 from edgebench.origin.ledger import Ledger, Record
 from edgebench.principal import principal_of
@@ -40,8 +43,10 @@ def request_target(environ: Environ) -> str:
 
 _SMALL_DIGITS = 5
 """A body of so many bytes, in decimal digits, goes to the kernel in one piece: it is not watched on its way."""
-_WRITTEN = ("Content-Length", "ETag", "Cache-Control", "Vary")
+_WRITTEN = ("Content-Length", "ETag", "Cache-Control", "Vary", "Content-Encoding", "Content-Language")
 _AS_WRITTEN = {name.lower(): name for name in _WRITTEN}
+_OTHERWISE = frozenset(spelt for name in _WRITTEN for spelt in (name.lower(), name.upper(), name.title())) - {*_WRITTEN}
+"""How else people write them."""
 _NOTHING: dict[str, str] = {}
 _BODILESS = ("204", "304")
 
@@ -73,6 +78,7 @@ class Witness:
         start_ns = monotonic_ns()
         seq = self._ledger.next_seq()
         status, fields = "", _NOTHING
+        digest = None
 
         def stamped(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal status, fields
@@ -85,10 +91,14 @@ class Witness:
         start = stamped if self._rewrite_ttl_s is None else _rewriting(stamped, self._rewrite_ttl_s)
         try:
             body = self._app(environ, start)
+            if seq % DIGEST_EVERY == 0:
+                body, digest = _digested(body, environ, status, fields)
         except BaseException:
             # What the server will answer in the app's stead.
             self._ledger.append(_record(seq, start_ns, environ, "500", fields, 0, False))
             raise
+        if not _OTHERWISE.isdisjoint(fields):
+            fields = _canonical(fields)
         field = fields.get
         length = field("Content-Length", "")
         if 0 < len(length) <= _SMALL_DIGITS and status[:3] not in _BODILESS:
@@ -99,7 +109,8 @@ class Witness:
                 environ.get("RAW_URI") or request_target(environ), status, int(length),
                 "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ, authorized,
                 principal(environ) if authorized or "HTTP_COOKIE" in environ else "",
-                field("ETag", ""), field("Cache-Control", ""), field("Vary", ""), True,
+                field("ETag", ""), field("Cache-Control", ""), field("Vary", ""), field("Content-Encoding", ""),
+                field("Content-Language", ""), digest, "", True,
             ))  # fmt: skip
             return body
         # An app may start its response only when the body is asked for: what it says of it is looked up late.
@@ -126,8 +137,9 @@ def _length(status: str, fields: dict[str, str]) -> int:
 
 
 def _record(
-    seq: int, start_ns: int, environ: Environ, status: str, fields: dict[str, str], sent: int, complete: bool
-) -> Record:
+    seq: int, start_ns: int, environ: Environ, status: str, fields: dict[str, str], sent: int, complete: bool,
+    fault: str = "",
+) -> Record:  # fmt: skip
     if "Content-Length" not in fields:  # the spelling of an app that writes its headers in another case
         fields = _canonical(fields)
     field = fields.get
@@ -136,8 +148,52 @@ def _record(
         seq, start_ns, monotonic_ns(), environ["REQUEST_METHOD"], environ.get("RAW_URI") or request_target(environ),
         status, sent, "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ, authorized,
         principal(environ) if authorized or "HTTP_COOKIE" in environ else "",
-        field("ETag", ""), field("Cache-Control", ""), field("Vary", ""), complete,
+        field("ETag", ""), field("Cache-Control", ""), field("Vary", ""), field("Content-Encoding", ""),
+        field("Content-Language", ""), None, fault, complete,
     )  # fmt: skip
+
+
+def _digested(
+    body: Iterable[bytes], environ: Environ, status: str, fields: dict[str, str]
+) -> tuple[Iterable[bytes], int | None]:
+    """The body, and the CRC-32 of all of it where it is small and comes in one piece; else None.
+
+    Frameworks wrap what they have in iterators, so the first piece is asked for here already: a server sends nothing
+    before it either. A file stays as it is, for sendfile.
+    """
+    length = fields.get("Content-Length", "")
+    if (
+        not 0 < len(length) <= _SMALL_DIGITS
+        or environ["REQUEST_METHOD"] == "HEAD"
+        or status[:3] in _BODILESS
+        or type(body) is environ.get("wsgi.file_wrapper")
+    ):
+        return body, None
+    begun = _Begun(body)
+    return begun, zlib.crc32(begun.first) if len(begun.first) == int(length) else None
+
+
+class _Begun:
+    """A body whose first piece has been asked for."""
+
+    __slots__ = ("_rest", "_source", "first")
+
+    def __init__(self, source: Iterable[bytes]) -> None:
+        self._source = source
+        try:
+            self._rest = iter(source)
+            self.first = next(self._rest, b"")
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> Iterator[bytes]:
+        return chain((self.first,), self._rest)
+
+    def close(self) -> None:
+        close = getattr(self._source, "close", None)
+        if close is not None:
+            close()
 
 
 class _Body:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebench.origin.freshness import shared_ttl_s, with_ttl
+from edgebench.origin.freshness import shared_ttl_s, stale_ok_s, with_ttl
 
 FORBIDDING = ("no-store", "private", "no-cache")
 PERMITTING = ("public", "must-revalidate")
@@ -36,10 +36,37 @@ def test_lifetime_is_what_the_directives_say(
     assert shared_ttl_s(comma.join(parts), authorized) == (stated if allowed else 0)
 
 
+STRICT = ("must-revalidate", "proxy-revalidate", "no-store", "private")
+seconds = st.none() | st.integers(0, 10**6)
+
+
+@given(
+    st.lists(st.sampled_from((*STRICT, "public", "max-age=9", 's="stale-if-error=7"')), unique=True),
+    seconds,
+    seconds,
+    seconds,
+    st.randoms(use_true_random=False),
+)
+def test_what_may_be_served_stale_is_what_the_directives_say(
+    flags: list[str], while_s: int | None, error_s: int | None, ttl_s: int | None, random: object
+) -> None:
+    parts = list(flags)
+    parts += [f"stale-while-revalidate={while_s}"] if while_s is not None else []
+    parts += [f"Stale-If-Error={error_s}"] if error_s is not None else []
+    random.shuffle(parts)  # type: ignore[attr-defined]
+    allowed = bool(ttl_s) and not set(flags) & set(STRICT)
+    assert stale_ok_s(", ".join(parts), ttl_s) == (max(while_s or 0, error_s or 0) if allowed else 0)
+
+
 @given(st.text(), st.booleans())
 def test_hostile_values_are_read_without_complaint(value: str, authorized: bool) -> None:
     lifetime = shared_ttl_s(value, authorized)
     assert lifetime is None or lifetime >= 0
+    assert stale_ok_s(value, 1) >= 0
+
+
+def test_a_value_that_is_no_number_permits_nothing() -> None:
+    assert stale_ok_s("stale-while-revalidate=soon, stale-if-error=2", 5) == 2
 
 
 @pytest.mark.parametrize(

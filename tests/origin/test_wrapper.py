@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,9 @@ from wsgiref.util import FileWrapper
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.wrappers import Response
 
+from edgebench.model import DIGEST_EVERY
 from edgebench.origin import rows
 from edgebench.origin.ledger import FILE_BYTES, WORKER_SHIFT, Ledger, Record, files, records
 from edgebench.origin.wrapper import App, Witness, principal, request_target
@@ -53,6 +56,10 @@ class Client:
     def ledger(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = rows.read(self.directory, 0).to_pylist()
         return found
+
+
+def record(seq: int, target: str, version: str = "", sent: int = 1) -> Record:
+    return (seq, 2, 3, "GET", target, "200 OK", sent, False, True, "", version, "", "", "", "", None, "", True)
 
 
 def answer(body: Iterable[bytes], *headers: tuple[str, str], status: str = "200 OK") -> App:
@@ -125,11 +132,86 @@ def test_the_row_of_a_small_body_is_there_before_any_of_it_is(tmp_path: Path) ->
 
 
 def test_headers_are_read_however_they_are_written(tmp_path: Path) -> None:
-    headers = [("etag", '"v1"'), ("CACHE-CONTROL", "max-age=9"), ("vary", "Accept")]
-    client = Client(tmp_path, answer([b"x"], *headers))
+    headers = [("Etag", '"v1"'), ("CACHE-CONTROL", "max-age=9"), ("vary", "Accept"), ("content-encoding", "gzip")]
+    for number, length in enumerate([[], [("Content-Length", "1")], [("content-length", "1")]]):
+        client = Client(tmp_path / str(number), answer([b"x"], *headers, *length))
+        client.call(environ())
+        [row] = client.ledger()
+        assert (row["version"], row["ttl_s"], row["vary"], row["encoding"]) == ('"v1"', 9, "Accept", "gzip")
+
+
+@pytest.mark.parametrize("body", [[b"x"], [b"x" * 120_000]])
+def test_what_varies_is_written(tmp_path: Path, body: list[bytes]) -> None:
+    headers = [("Content-Length", str(len(body[0]))), ("Cache-Control", "max-age=9, stale-if-error=30")]
+    variant = [("Vary", "Accept-Encoding, Accept-Language"), ("Content-Encoding", "br"), ("Content-Language", "de")]
+    client = Client(tmp_path, answer(body, *headers, *variant))
+    client.call(environ(authorization="Bearer x"))
     client.call(environ())
-    [row] = client.ledger()
-    assert (row["version"], row["ttl_s"]) == ('"v1"', 9)
+    facts = ("authorized", "vary", "encoding", "language", "ttl_s", "stale_ok_s", "fault")
+    vary = "Accept-Encoding, Accept-Language"
+    assert [tuple(row[name] for name in facts) for row in client.ledger()] == [
+        (True, vary, "br", "de", 0, 0, ""),
+        (False, vary, "br", "de", 9, 30, ""),
+    ]
+
+
+def streamed(*pieces: bytes) -> Callable[[], Iterable[bytes]]:
+    return lambda: iter(pieces)
+
+
+def flask_response() -> Iterable[bytes]:
+    environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "x"}
+    body, _, _ = Response(b"hello").get_wsgi_response(environ)
+    return body
+
+
+@pytest.mark.parametrize(
+    ("make", "length", "method", "taken"),
+    [
+        (lambda: [b"hello"], 5, "GET", True),
+        (lambda: (b"hello",), 5, "GET", True),
+        (streamed(b"hello"), 5, "GET", True),
+        (flask_response, 5, "GET", True),
+        (streamed(b"hel", b"lo"), 5, "GET", False),  # not in one piece
+        (list, 5, "HEAD", False),
+        (lambda: FileWrapper(io.BytesIO(b"hello")), 5, "GET", False),
+        (lambda: [b"hello"], None, "GET", False),
+    ],
+)
+def test_every_sixteenth_body_has_its_digest(
+    tmp_path: Path, make: Callable[[], Iterable[bytes]], length: int | None, method: str, taken: bool
+) -> None:
+    def app(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Length", str(length))] if length else [])
+        return make()
+
+    client = Client(tmp_path, app)
+    for _ in range(2 * DIGEST_EVERY):
+        expected = b"" if method == "HEAD" else b"hello"
+        assert client.call({**environ(method), "wsgi.file_wrapper": FileWrapper}) == expected
+    digests = {row["seq"]: row["digest"] for row in client.ledger()}
+    found = {seq for seq, digest in digests.items() if digest == zlib.crc32(b"hello")}
+    assert found == ({16, 32} if taken else set())
+    assert all(digests[seq] is None for seq in digests.keys() - found)
+
+
+def test_a_body_looked_into_is_closed_once_and_its_failure_is_a_row(tmp_path: Path) -> None:
+    closed = []
+
+    class Body:
+        def __iter__(self) -> Iterator[bytes]:
+            raise ZeroDivisionError
+
+        def close(self) -> None:
+            closed.append(True)
+
+    client = Client(tmp_path, answer([b"x"], ("Content-Length", "1")))
+    for _ in range(DIGEST_EVERY - 1):
+        client.call(environ())
+    client.app._app = answer(Body(), ("Content-Length", "1"))
+    with pytest.raises(ZeroDivisionError):
+        client.app(environ(), client.start_response)
+    assert (client.ledger()[-1]["status"], client.ledger()[-1]["complete"], closed) == (500, False, [True])
 
 
 def test_a_body_given_up_is_a_row_that_is_not_complete(tmp_path: Path) -> None:
@@ -224,7 +306,7 @@ def test_what_is_appended_is_read_back_up_to_where_it_was_torn(entries: list[tup
         written: list[Record] = []
         for target, version, sent in entries:
             seq = ledger.next_seq()
-            written.append((seq, 2, 3, "GET", target, "200 OK", sent, False, True, "", version, "", "", True))
+            written.append(record(seq, target, version, sent))
             ledger.append(written[-1])
         if not entries:
             return
@@ -275,12 +357,12 @@ def test_threads_that_outgrow_a_file_together_lose_nothing(tmp_path: Path) -> No
     def fill() -> None:
         for _ in range(500):
             seq = ledger.next_seq()
-            ledger.append((seq, 2, 3, "GET", target, "200 OK", 1, False, False, "", "", "", "", True))
+            ledger.append(record(seq, target))
 
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(fill) for _ in range(8)]:
             done.result()
-    found = [record[0] for path in files(tmp_path) for record in records(path)]
+    found = [each[0] for path in files(tmp_path) for each in records(path)]
     assert sorted(found) == list(range(1, 4001))
 
 
