@@ -1,0 +1,157 @@
+"""Squid, from the system's packages: the build with OpenSSL, for https."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import pwd
+import ssl
+import zlib
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+
+from edgebench.errors import UserError
+from edgebench.model import ClaimedOutcome, ExpiryRule, Profile
+from edgebench.tiers.adapter import (
+    PROBE_PATH,
+    Adapter,
+    Binary,
+    LogLine,
+    Place,
+    Process,
+    PurgeFailed,
+    ask,
+    first_that_runs,
+    render,
+    stamp_seq,
+    version_of,
+    which,
+)
+
+_CONFIG = "squid.conf"
+_COUNTERS_PATH = "/squid-internal-mgr/counters"
+_NOWHERE = "HIER_NONE"
+_LARGEST_OBJECT_MB = 64
+_VERDICTS = {
+    "HIT": ClaimedOutcome.HIT,
+    "MEM_HIT": ClaimedOutcome.HIT,
+    "IMS_HIT": ClaimedOutcome.HIT,
+    "INM_HIT": ClaimedOutcome.HIT,
+    "NEGATIVE_HIT": ClaimedOutcome.HIT,
+    "REFRESH_UNMODIFIED": ClaimedOutcome.REVALIDATED,
+    "REFRESH_FAIL_OLD": ClaimedOutcome.STALE,
+    "REFRESH_FAIL_ERR": ClaimedOutcome.MISS,
+    "REFRESH_MODIFIED": ClaimedOutcome.MISS,
+    "CLIENT_REFRESH_MISS": ClaimedOutcome.MISS,
+    "SWAPFAIL_MISS": ClaimedOutcome.MISS,
+    "MISS": ClaimedOutcome.MISS,
+}
+_ONE_VARIANT = "more than one variant (Vary) of an answer: while it collapses fetches it keeps the last one only"
+_COUNTERS = {
+    "client_http.requests": "requests",
+    "client_http.hits": "hits",
+    "server.http.requests": "origin_requests",
+}
+
+
+class Squid(Adapter):
+    """Freshness in whole seconds of wall clock, until floor(stored) + TTL: up to a second less than was granted.
+
+    Updates the stored headers from a 304, so the stamp is the 304's. It keeps everything in memory.
+    """
+
+    name = "squid"
+    expiry = ExpiryRule(whole_seconds=True)
+    collapses_misses = True
+    collapses_expired = True
+    how_to_get = (
+        "make caches (apt-get install squid-openssl), or your system's package squid built with OpenSSL, "
+        "or set EDGEBENCH_SQUID"
+    )
+    serves_tls = True
+    purges_one = True
+    lacks = {
+        Profile.STRICT: (_ONE_VARIANT,),
+        Profile.RESILIENT: (
+            "stale-while-revalidate",
+            "stale-if-error as a grant: an answer that does not name it is served for a day, too",
+            _ONE_VARIANT,
+        ),
+    }
+
+    def find(self) -> Binary | None:
+        return first_that_runs(self.name, ((which("squid"), "system"),), _version)
+
+    def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
+        if place.workers > 1:
+            raise UserError(
+                f"squid: workers = {place.workers}: several processes of one Squid need sockets in a system folder; use 1"
+            )
+        text = render(
+            "squid.conf.j2", directory=place.directory, port=place.port, origin_port=place.origin_port,
+            probe_path=PROBE_PATH, log_name=place.log.name, user=_drops_to(), storage_mb=place.storage_mb,
+            largest_mb=min(_LARGEST_OBJECT_MB, place.storage_mb), chain=place.tls.chain if place.tls else None,
+            profile=place.profile.value,
+        )  # fmt: skip
+        return {_CONFIG: text}
+
+    def processes(self, binary: Binary, place: Place) -> tuple[Process, ...]:
+        if user := _drops_to():
+            # Squid goes into its folder as root and writes there as this user, whoever may enter the folders above.
+            os.chown(place.directory, pwd.getpwnam(user).pw_uid, -1)
+        # By its name it finds its shared memory: two of one name on a machine would not start.
+        instance = f"edgebench{zlib.crc32(str(place.directory).encode()):08x}{place.port}"
+        return (Process("squid", (binary.path, "-N", "-n", instance, "-f", str(place.directory / _CONFIG))),)
+
+    def read_log(self, place: Place) -> Iterable[LogLine]:
+        with place.log.open() as lines:
+            for line in lines:
+                at, port, method, status, did, went, stamp, key = line.rstrip("\n").split("\t", 7)
+                yield LogLine(
+                    wall_s=float(at), port=int(port), method=method, key=key, status=int(status),
+                    verdict=_verdict(did, went), origin_seq=stamp_seq(stamp),
+                )  # fmt: skip
+
+    def counters(self, binary: Binary, place: Place) -> Mapping[str, float]:
+        said = dict(line.split(" = ", 1) for line in _page(place, _COUNTERS_PATH).splitlines() if " = " in line)
+        return {ours: float(said[theirs]) for theirs, ours in _COUNTERS.items() if theirs in said}
+
+    def purge(self, binary: Binary, place: Place, key: str | None = None) -> None:
+        if key is None:
+            raise NotImplementedError("squid cannot forget everything: it has no request for it")
+        status = ask(place, "PURGE", key)
+        if status not in (200, 404):  # 404: it had nothing of the kind
+            raise PurgeFailed(f"squid answered PURGE {key} with {status}")
+
+
+def _verdict(did: str, went: str) -> ClaimedOutcome:
+    """What Squid did (`TCP_MEM_HIT`, `TCP_CF_MISS_ABORTED`), and where it went for it (`HIER_NONE`: nowhere)."""
+    words = did.removeprefix("TCP_").removesuffix("_ABORTED").removesuffix("_TIMEDOUT")
+    collapsed = words.startswith("CF_")
+    if collapsed and went == _NOWHERE:
+        return ClaimedOutcome.HIT
+    return _VERDICTS.get(words.removeprefix("CF_"), ClaimedOutcome.UNKNOWN)
+
+
+def _page(place: Place, path: str) -> str:
+    """One of Squid's own pages, which it shows on the port of its clients."""
+    if place.tls is None:
+        connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=10)
+    else:
+        context = ssl.create_default_context(cafile=str(place.tls.ca))
+        connection = http.client.HTTPSConnection("127.0.0.1", place.port, timeout=10, context=context)
+    with closing(connection):
+        connection.request("GET", path, headers={"Connection": "close"})
+        return connection.getresponse().read().decode()
+
+
+def _drops_to() -> str:
+    """Whom Squid turns into where we are root: somebody who owns nothing. Empty elsewhere: it stays who it is."""
+    return "nobody" if os.geteuid() == 0 else ""
+
+
+def _version(path: str) -> str:
+    return version_of([path, "-v"], r"Squid Cache: Version (\S+)")
+
+
+ADAPTER = Squid()
