@@ -6,6 +6,7 @@ from edgebench.load import EdgeUser
 
 TOKENS = [{"Authorization": f"Bearer user{number}"} for number in range(8)]
 GZIP = {"Accept-Encoding": "gzip"}
+NEWS = 4
 
 
 class Reader(EdgeUser):
@@ -19,7 +20,7 @@ class Reader(EdgeUser):
 
     @task(3)
     def news(self) -> None:
-        self.client.get(f"/news/{self.popular()}", name="/news/[n]")
+        self.client.get(f"/news/{self.popular(NEWS)}", name="/news/[n]")
 
     @task(1)
     def offers(self) -> None:

@@ -63,9 +63,10 @@ class Proxy:
 
     async def _respond(self, request: Request, asked: Asked, writer: StreamWriter) -> bool:
         """Answer one request; whether the connection can take another."""
+        more: Fields = ()
         try:
             if request.target.startswith(PROBES):
-                answer, more = await self._origin.fetch(request), ()
+                answer = await self._origin.fetch(request)
             else:
                 self.account.requests += 1
                 answer, more = await self._answer(request, asked)

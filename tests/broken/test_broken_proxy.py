@@ -15,22 +15,32 @@ from pathlib import Path
 
 import pytest
 
+from edgebench.model import Cell, Freshness, Load, OriginSpec, TierSpec
+from edgebench.runner.guardian import Guardian
+from edgebench.runner.stack import Stack
 from tests.broken.faults import EVERY, Fault
 from tests.broken.proxy import CUT_BYTES
 from tests.broken.running import Running
 from tests.client import Answer, ask, ask_at_once
-from tests.conftest import StartStack
 
 Start = Callable[[Fault], Running]
 A, B = "Bearer user1", "Bearer user2"
 
 
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of tests.broken.app; it keeps nothing that one test could leave to the next."""
+    spec = OriginSpec(app="tests.broken.app:app", threads=8, env={"ITEM_TTL_S": "2"})
+    cell = Cell(TierSpec("direct", "direct"), Freshness(), Load())
+    with Guardian() as guardian, Stack(cell, spec, tmp_path_factory.mktemp("origin"), (), guardian) as stack:
+        yield stack.origin_port
+
+
 @pytest.fixture
-def start(start_stack: StartStack, tmp_path: Path) -> Iterator[Start]:
-    """start(Fault.SWAP): that proxy before tests.broken.app."""
+def start(origin: int, tmp_path: Path) -> Iterator[Start]:
+    """start(Fault.SWAP): that proxy before the app."""
     with ExitStack() as running:
-        origin = start_stack("direct", app="tests.broken.app:app", env={"ITEM_TTL_S": "2"})
-        yield lambda fault: running.enter_context(Running.start(fault, origin.origin_port, tmp_path))
+        yield lambda fault: running.enter_context(Running.start(fault, origin, tmp_path))
 
 
 def said(answer: Answer) -> str:
@@ -53,7 +63,7 @@ def test_the_correct_proxy_keeps_the_ttl(start: Start) -> None:
     before = time.monotonic()
     first = ask(proxy.url, "/news/1").seq
     after = time.monotonic()
-    seen = []
+    seen: list[tuple[float, int | None, float]] = []
     while not seen or seen[-1][1] == first:
         asked = time.monotonic()
         seen.append((asked, ask(proxy.url, "/news/1").seq, time.monotonic()))
