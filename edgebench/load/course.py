@@ -32,8 +32,9 @@ class Load:
 class Course:
     """Knows when the phases began and ended; -1 where they did not."""
 
-    def __init__(self, options: LoadOptions, load: Load) -> None:
-        self.options, self._load = options, load
+    def __init__(self, options: LoadOptions, load: Load, measuring: Callable[[int], None] = lambda _: None) -> None:
+        """`measuring` is told when the measurement begins, in ns of CLOCK_MONOTONIC."""
+        self.options, self._load, self._measuring = options, load, measuring
         self.start_ns = self.measure_start_ns = self.measure_end_ns = -1
         self.warm_up_end = "stopped"
         self.complete = False
@@ -60,6 +61,7 @@ class Course:
         measure_ns = int(self.options.measure_s * 1e9)
         if measure_ns == 0:
             return
+        self._measuring(self.measure_start_ns)
         self.measure_end_ns = self.measure_start_ns + measure_ns
         self._load.end_at(self.measure_end_ns)
         gevent.sleep(max(0.0, (self.measure_end_ns - monotonic_ns()) / 1e9))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ from typing import Any
 
 from edgebench.load.course import Course
 
+MEASURING = "measuring.json"
 _logger = logging.getLogger(__name__)
 
 
@@ -35,9 +37,20 @@ def write_generator(
         **{name: sum(each[name] for each in counters) for name in (counters[0] if counters else {})},
         "workers": list(workers),
     }
-    path = directory / "generator.json"
+    _write_json(directory / "generator.json", generator)
+
+
+def write_measuring(directory: Path | None, measure_start_ns: int) -> None:
+    """measuring.json, while the test runs: the measurement has begun. For whoever has something to do at given times
+    of it. A full disk is somebody else's to report."""
+    if directory is not None:
+        with contextlib.suppress(OSError):
+            _write_json(directory / MEASURING, {"measure_start_ns": measure_start_ns})
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(generator, indent=2) + "\n")
+    part.write_text(json.dumps(content, indent=2) + "\n")
     part.replace(path)
 
 

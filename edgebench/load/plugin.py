@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from edgebench.load.live.feed import Live
 from edgebench.load.locust_stats import TableSink, lean_log_request
 from edgebench.load.master import MasterSide
 from edgebench.load.options import LoadOptions
-from edgebench.load.outcome import write_generator, write_parquet
+from edgebench.load.outcome import write_generator, write_measuring, write_parquet
 from edgebench.load.record import Sink
 from edgebench.load.request import Server
 from edgebench.load.sample_files import FileSink
@@ -144,7 +145,7 @@ def _on_test_start(environment: Any, **_: Any) -> None:
     if _State.master is not None:
         # Sent to the workers with all other options when they are told to spawn.
         parsed.edgebench_workers = _State.master.begin(options.record, lambda: _fail(environment))
-        _State.course = Course(options, _State.master.load(lambda: _finish(environment)))
+        _State.course = _course(options, _State.master.load(lambda: _finish(environment)))
         return
     for user_class in _edge_users(environment):
         user_class.share_out(options.private_share)
@@ -163,7 +164,11 @@ def _on_test_start(environment: Any, **_: Any) -> None:
             drained=lambda: session.drained,
             finish=lambda: _finish(environment),
         )
-        _State.course = Course(options, load)
+        _State.course = _course(options, load)
+
+
+def _course(options: LoadOptions, load: Load) -> Course:
+    return Course(options, load, partial(write_measuring, options.record))
 
 
 def _session(options: LoadOptions, environment: Any, live: Sequence[Sink]) -> Session:
