@@ -49,3 +49,24 @@ def serial() -> Response:
     response = Response(f"{next(_serial)}")
     response.headers["Cache-Control"] = "private, no-store"
     return response
+
+
+@app.get("/begun")
+def begun() -> Response:
+    """How many requests for /public have been begun; asked of the origin itself."""
+    return Response(f"{sum(_counts.values())}")
+
+
+_failing = threading.Event()
+
+
+@app.post("/failing")
+def fail() -> Response:
+    """From now on every answer is a 503."""
+    _failing.set()
+    return Response("so be it")
+
+
+@app.before_request
+def answer_503() -> Response | None:
+    return Response("failing", 503) if _failing.is_set() else None

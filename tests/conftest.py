@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from hypothesis import settings
@@ -23,12 +24,15 @@ settings.load_profile("edgebench")
 
 @pytest.fixture
 def start_stack(tmp_path: Path) -> Iterator[StartStack]:
-    """start_stack("nginx", workers=2) brings up tests.apps behind that tier; all is stopped after the test."""
+    """start_stack("nginx", workers=2) brings up tests.apps behind that tier; all is stopped after the test.
+
+    tier: what of TierSpec is not as usual, such as {"tls": True}; the rest goes to OriginSpec.
+    """
     with Guardian() as guardian, ExitStack() as running:
 
-        def start(kind: str = "direct", **origin: object) -> Stack:
+        def start(kind: str = "direct", tier: Mapping[str, object] = MappingProxyType({}), **origin: object) -> Stack:
             spec = OriginSpec(**{"app": "tests.apps:app", "threads": 8, **origin})  # type: ignore[arg-type]
-            cell = Cell(TierSpec(kind, kind), Freshness(), Load())
+            cell = Cell(TierSpec(**{"name": kind, "kind": kind, **tier}), Freshness(), Load())  # type: ignore[arg-type]
             directory = tmp_path / f"{kind}-{len(list(tmp_path.iterdir()))}"
             return running.enter_context(Stack(cell, spec, directory, (), guardian))
 

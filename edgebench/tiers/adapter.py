@@ -14,7 +14,7 @@ import signal
 import ssl
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -110,6 +110,10 @@ class Adapter(ABC):
     """Whether one fetch serves all who ask for a key it does not hold."""
     collapses_expired: ClassVar[bool]
     """Whether one fetch serves all who ask for a key that has expired."""
+    revalidates: ClassVar[bool] = True
+    """Whether it asks for an expired answer by its ETag; else it fetches it anew."""
+    finishes_requests: ClassVar[bool] = True
+    """Whether requests in flight are answered when it is asked to stop."""
     how_to_get: ClassVar[str]
     """What to do where it is missing."""
     stores: ClassVar[bool] = True
@@ -165,6 +169,19 @@ def ask(place: Place, method: str, key: str, headers: Mapping[str, str] | None =
 def which(program: str) -> str | None:
     """A program on PATH or where systems keep their daemons."""
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
+
+
+def first_that_runs(
+    name: str, elsewhere: Iterable[tuple[str | None, str]], version: Callable[[str], str]
+) -> Binary | None:
+    """The program at EDGEBENCH_<NAME> and no other where that is set, else the first of (path, source) that runs.
+
+    version: what the program at a path says its version is; empty where it does not run here.
+    """
+    variable = f"EDGEBENCH_{name.upper()}"
+    given = os.environ.get(variable)
+    places = [(given, variable)] if given else elsewhere
+    return next((Binary(path, found, source) for path, source in places if path and (found := version(path))), None)
 
 
 def version_of(argv: Sequence[str], pattern: str) -> str:

