@@ -7,17 +7,29 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgebench.model import OriginSpec
+from edgebench.origin.faults import SPARE_THREADS
 
 LEDGER = "ledger"
 """The ledger's folder below the trial's."""
+FAULTS = "faults.json"
+"""The schedule of faults, as far as it is known, in the trial's folder."""
+LISTEN_AT_NS = "EDGEBENCH_LISTEN_AT_NS"
+CONNECTIONS = 1000
+"""gunicorn's own limit for one worker."""
 
 
-def argv(origin: OriginSpec, port: int) -> tuple[str, ...]:
-    """Command line of the origin on 127.0.0.1:port."""
+def argv(origin: OriginSpec, port: int, late: bool = False) -> tuple[str, ...]:
+    """Command line of the origin on 127.0.0.1:port. `late`: it listens when it can answer, and not before it is told to
+    (late.py)."""
+    threads = origin.threads
+    spare: tuple[str, ...] = ()
+    if origin.faults:
+        threads += SPARE_THREADS
+        spare = ("--worker-connections", str(CONNECTIONS + SPARE_THREADS))  # as many kept alive as without
     return (
-        *(sys.executable, "-m", "gunicorn", "edgebench.origin.serve:load()"),
+        *(sys.executable, "-m", "edgebench.origin.late" if late else "gunicorn", "edgebench.origin.serve:load()"),
         *("--bind", f"127.0.0.1:{port}", "--backlog", "1024"),
-        *("--worker-class", "gthread", "--workers", str(origin.workers), "--threads", str(origin.threads)),
+        *("--worker-class", "gthread", "--workers", str(origin.workers), "--threads", str(threads), *spare),
         *("--keep-alive", "75", "--timeout", "60", "--graceful-timeout", "5"),  # a cache keeps its connections open
         *("--log-level", "warning", "--no-control-socket"),
     )
@@ -26,6 +38,8 @@ def argv(origin: OriginSpec, port: int) -> tuple[str, ...]:
 def environment(origin: OriginSpec, ttl_s: int | None, work: Path) -> Mapping[str, str]:
     """What the origin needs in its environment, on top of the harness's own. `work`: the trial's folder."""
     env = {"EDGEBENCH_APP": origin.app, "EDGEBENCH_LEDGER": str(work / LEDGER), "PYTHONDONTWRITEBYTECODE": "1"}
+    if origin.faults:
+        env |= {"EDGEBENCH_FAULTS": str(work / FAULTS), "EDGEBENCH_THREADS": str(origin.threads)}
     if origin.rewrite_ttl and ttl_s is not None:
         env["EDGEBENCH_REWRITE_TTL"] = str(ttl_s)
     # Without a TTL the app keeps its own: what would have told it is left out.

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from time import monotonic_ns
-from typing import Any
+from typing import Any, Protocol
 
 from edgebench.model import DIGEST_EVERY
 from edgebench.origin.freshness import with_ttl
-from edgebench.origin.ledger import Ledger, Record
+from edgebench.origin.ledger import Record
 from edgebench.principal import principal_of
 
 Environ = dict[str, Any]
@@ -56,6 +56,14 @@ def _canonical(fields: dict[str, str]) -> dict[str, str]:
     return {_AS_WRITTEN.get(name.lower(), name): value for name, value in fields.items()}
 
 
+class Book(Protocol):
+    """Where rows go: the ledger, or what stands before it."""
+
+    next_seq: Callable[[], int]
+
+    def append(self, record: Record) -> None: ...
+
+
 class Witness:
     """The wrapped app.
 
@@ -66,7 +74,7 @@ class Witness:
     of known length, is short and flat, and what can be worked out from a record later (rows.py) is left for later.
     """
 
-    def __init__(self, app: App, ledger: Ledger, rewrite_ttl_s: int | None = None) -> None:
+    def __init__(self, app: App, ledger: Book, rewrite_ttl_s: int | None = None) -> None:
         self._app = app
         self._ledger = ledger
         self._rewrite_ttl_s = rewrite_ttl_s
@@ -88,21 +96,21 @@ class Witness:
                 return start_response(line, headers, exc_info)
             return start_response(line, headers)
 
-        start = stamped if self._rewrite_ttl_s is None else _rewriting(stamped, self._rewrite_ttl_s)
+        start = stamped if self._rewrite_ttl_s is None else rewriting(stamped, self._rewrite_ttl_s)
         try:
             body = self._app(environ, start)
             if seq % DIGEST_EVERY == 0:
                 body, digest = _digested(body, environ, status, fields)
         except BaseException:
             # What the server will answer in the app's stead.
-            self._ledger.append(_record(seq, start_ns, environ, "500", fields, 0, False))
+            self._ledger.append(as_record(seq, start_ns, environ, "500", fields, 0, False))
             raise
         if not _OTHERWISE.isdisjoint(fields):
             fields = _canonical(fields)
         field = fields.get
         length = field("Content-Length", "")
         if 0 < len(length) <= _SMALL_DIGITS and status[:3] not in _BODILESS:
-            # The common way. What _record does, once more: each function called costs the app a microsecond.
+            # The common way. What as_record does, once more: each function called costs the app a microsecond.
             authorized = "HTTP_AUTHORIZATION" in environ
             self._ledger.append((
                 seq, start_ns, monotonic_ns(), environ["REQUEST_METHOD"],
@@ -114,11 +122,11 @@ class Witness:
             ))  # fmt: skip
             return body
         # An app may start its response only when the body is asked for: what it says of it is looked up late.
-        watched = _Body(body, self._ledger, partial(_record, seq, start_ns, environ), lambda: (status, fields))
+        watched = _Body(body, self._ledger, partial(as_record, seq, start_ns, environ), lambda: (status, fields))
         return watched.unless_it_is_over(environ)
 
 
-def _rewriting(start_response: Callable[..., Any], ttl_s: int) -> Callable[..., Any]:
+def rewriting(start_response: Callable[..., Any], ttl_s: int) -> Callable[..., Any]:
     def rewritten(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         headers[:] = [
             (name, with_ttl(value, ttl_s) if name.lower() == "cache-control" else value) for name, value in headers
@@ -136,7 +144,7 @@ def _length(status: str, fields: dict[str, str]) -> int:
     return 0 if status[:3] in _BODILESS else int(length)
 
 
-def _record(
+def as_record(
     seq: int, start_ns: int, environ: Environ, status: str, fields: dict[str, str], sent: int, complete: bool,
     fault: str = "",
 ) -> Record:  # fmt: skip
@@ -207,7 +215,7 @@ class _Body:
     def __init__(
         self,
         source: Iterable[bytes],
-        ledger: Ledger,
+        ledger: Book,
         record: Callable[[str, dict[str, str], int, bool], Record],
         said: Callable[[], tuple[str, dict[str, str]]],
     ) -> None:

@@ -60,6 +60,8 @@ class Service:
     popen: subprocess.Popen[bytes] | None = field(default=None, init=False)
     members: dict[int, psutil.Process] = field(default_factory=dict, init=False)
     """The process and its descendants, as they were when it was ready."""
+    killed: bool = field(default=False, init=False)
+    """By plan: that it does not run is no failure."""
 
     def start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -91,6 +93,8 @@ class Service:
     def check(self) -> None:
         """Raise ServiceFailed if the process, or one of those it had forked, is gone."""
         assert self.popen is not None
+        if self.killed:
+            return
         code = self.popen.poll()
         if code is not None:
             raise ServiceFailed(f"{self.name} (pid {self.pid}) ended by itself: {exit_text(code)}{self._hint()}")
@@ -102,11 +106,23 @@ class Service:
         tail = log_tail(self.log)
         return f" ({tail})" if tail else ""
 
+    def kill(self) -> None:
+        """End it by plan, as a crash does: at once, with all it forked."""
+        self.killed = True
+        self.members = {}
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        if self.popen is not None:
+            self.popen.wait()
+        self.guardian.forget(self.pid)
+
     def stop(self, grace_s: float = 8.0) -> str:
         """End it: ask, wait, then kill it and everything in its session. Safe to call twice. How it ended."""
         if self.popen is None:
             return "not started"
         already = self.popen.poll()
+        if self.killed:
+            return "killed, as planned"
         forced = False
         if already is None:
             self.popen.send_signal(self.stop_signal)

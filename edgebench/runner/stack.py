@@ -16,6 +16,7 @@ import psutil
 from edgebench.errors import UserError
 from edgebench.model import Cell, OriginSpec, Profile, TierRecord
 from edgebench.origin import process as origin_process
+from edgebench.origin.process import LISTEN_AT_NS
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.services import POLL_S, Hung, Service, answers, await_ready, demand_port, free_port
 from edgebench.tiers import adapters
@@ -40,6 +41,11 @@ class Stack:
     services: list[Service] = field(default_factory=list, init=False)
     exit_states: dict[str, str] = field(default_factory=dict, init=False)
     origin_port: int = field(init=False)
+    origin_argv: tuple[str, ...] = field(default=(), init=False)
+    origin_start_s: float = field(default=0.0, init=False)
+    """How long it took until the origin answered."""
+    _origin_down: bool = field(default=False, init=False)
+    """By plan, and not yet back."""
     place: Place | None = field(init=False)
     """Where the tier runs; None for `direct`."""
 
@@ -91,18 +97,41 @@ class Stack:
         self.stop()
 
     def _start(self) -> None:
-        origin = self._service(
-            "origin", "origin", origin_process.argv(self.origin, self.origin_port),
-            origin_process.environment(self.origin, self.cell.freshness.ttl_s, self.directory),
-        )  # fmt: skip
+        self.origin_argv = origin_process.argv(self.origin, self.origin_port)
+        origin = self._service("origin", "origin", self.origin_argv, self._origin_environment())
         origin.children = self.origin.workers
+        began = time.monotonic()
         origin.start()
         tier = self._start_tier()
         await_ready(origin, self.origin_port, READY, READY_LIMIT_S)
+        self.origin_start_s = time.monotonic() - began
         if self.cell.tier.url:
             self._await_external()
         for service, logs_probes in tier:
             self._await_tier(service, logs_probes)
+
+    def _origin_environment(self) -> dict[str, str]:
+        return dict(origin_process.environment(self.origin, self.cell.freshness.ttl_s, self.directory))
+
+    def kill_origin(self) -> None:
+        """As a crash does it; by plan, so no check minds."""
+        self._origin_down = True
+        self.services[0].kill()
+
+    def start_origin_again(self, listen_at_ns: int) -> None:
+        """It refuses connections until it can answer, and until listen_at_ns (CLOCK_MONOTONIC) at least."""
+        gone = self.services[0]
+        env = {**self._origin_environment(), LISTEN_AT_NS: str(listen_at_ns)}
+        argv = origin_process.argv(self.origin, self.origin_port, late=True)
+        origin = Service("origin", "origin", argv, env, gone.log, gone.cores, gone.guardian)
+        origin.children = self.origin.workers
+        origin.start()
+        self.services[0] = origin
+
+    def origin_is_back(self) -> bool:
+        if answers(self.origin_port, READY, timeout_s=1.0) and self.services[0].know_members():
+            self._origin_down = False
+        return not self._origin_down
 
     def _start_tier(self) -> list[tuple[Service, bool]]:
         adapter = self.adapter
@@ -167,7 +196,9 @@ class Stack:
         return found
 
     def name_the_hung(self) -> str:
-        """Which of them does not answer any more, in words; empty if all do."""
+        """Which of them does not answer any more, in words; empty if all do, or the origin is down by plan."""
+        if self._origin_down:
+            return ""
         if not answers(self.origin_port, READY, timeout_s=2.0):
             return f"the origin (pid {self.services[0].pid}) is alive and does not answer"
         if self.place and not answers(self.place.port, READY, timeout_s=2.0, ca=self.ca):

@@ -19,6 +19,7 @@ from edgebench.errors import EdgebenchError
 from edgebench.load import samples as load_samples
 from edgebench.model import Arrivals, Load, LoadModel, OriginSpec, Placement, TierRecord, Trial, TrialRecord
 from edgebench.origin import rows as origin_rows
+from edgebench.runner.faults import Faults
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.sampler import Sampler
 from edgebench.runner.services import Hung, Service, ServiceFailed, exit_text, log_tail
@@ -154,6 +155,7 @@ class _Attempt:
         self.drift_ns = 0
         self.generator_argv: tuple[str, ...] = ()
         self.raw = work / "samples"
+        self.faults = Faults(stack, self.raw, trial.seed)
 
     def run(self, tell: Callable[[str], None]) -> None:
         """Start generator and system at once, let the generator go when the system answers, stop both."""
@@ -189,6 +191,7 @@ class _Attempt:
         written: tuple[int, ...] = ()
         written_at = time.monotonic()
         while (code := generator.popen.poll()) is None:
+            self.faults.look()
             self.stack.check()
             now = time.monotonic()
             if now >= next_sample:
@@ -203,7 +206,8 @@ class _Attempt:
                     written_at = now
             if now > deadline:
                 raise Hung(f"the generator (pid {generator.pid}) did not end in time; see {generator.log}")
-            time.sleep(POLL_S)
+            time.sleep(self.faults.wait_s(POLL_S))
+        self.faults.finish()
         self.stack.check()
         if code != 0:
             self._check_disk()
@@ -231,9 +235,10 @@ class _Attempt:
             measure_end_ns=int(generator.get("measure_end_ns") or start_ns) - start_ns,
             warm_up_end=str(generator.get("warm_up_end", "none")),
             tier=self._portable_tier(), placement=self.bench.placement,
-            origin_argv=self._portable(self.stack.services[0].argv if self.stack.services else ()),
+            origin_argv=self._portable(self.stack.origin_argv),
             generator_argv=self._portable(self.generator_argv), exit_states=dict(self.stack.exit_states),
             load={name: float(value) for name, value in generator.items() if isinstance(value, int | float)},
+            faults=self.faults.finish(),
         )  # fmt: skip
         for log in [path for path in self.work.glob("*.log") if path.stat().st_size]:
             log.replace(self.folder.path / log.name)

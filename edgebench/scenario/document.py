@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from edgebench.model import Arrivals, Load, LoadModel, OriginSpec, Profile, TierSpec
+from edgebench.model import Arrivals, Fault, FaultKind, Load, LoadModel, OriginSpec, Profile, TierSpec
 
 _LOAD = Load()
 _ORIGIN = OriginSpec()
 _TIER = TierSpec("", "")
+_FAULT = Fault(FaultKind.DOWN, 0.0, 0.0)
 _DAY_S = 86_400
 _YEAR_S = 31_536_000
 
@@ -96,6 +97,22 @@ class LoadTable(_Table):
     """Replayed arrivals: this many times as fast as recorded."""
 
 
+class FaultTable(_Table):
+    """One planned failure of the origin."""
+
+    model_config = ConfigDict(title="[[origin.faults]]")
+
+    kind: FaultKind = Field(strict=False)
+    """down: connections are refused. 503: every answer is one. slow: each answer waits, delay_s in the mean. hang: none
+    comes before the fault ends. half: bodies break off in the middle. reset: the connection, in place of an answer."""
+    start_s: float = Field(ge=0, le=_DAY_S, json_schema_extra={"x-unit": "seconds"})
+    """When it begins, in seconds since the beginning of the measurement."""
+    end_s: float = Field(ge=0, le=_DAY_S, json_schema_extra={"x-unit": "seconds"})
+    """When it ends, in seconds since the beginning of the measurement: after start_s, at most load.measure_s."""
+    delay_s: float = Field(default=_FAULT.delay_s, ge=0, le=3600, json_schema_extra={"x-unit": "seconds"})
+    """Of slow: the mean delay in seconds; delays are exponentially distributed, and end with the fault."""
+
+
 class OriginTable(_Table):
     """How the app under test is served."""
 
@@ -123,6 +140,10 @@ class OriginTable(_Table):
     """Environment of the app; `{ttl_s}` in a value stands for the cell's TTL in seconds, `{work}` for a folder."""
     rewrite_ttl: bool = _ORIGIN.rewrite_ttl
     """Replace max-age in the app's own public answers by the cell's TTL, for an app that cannot be told its TTL."""
+    faults: list[FaultTable] = Field(
+        default=[], max_length=100, json_schema_extra={"x-form": "[[origin.faults]] tables, or none"}
+    )
+    """When and how the origin fails. Of two that are on at once, the one written first counts."""
 
 
 class TierTable(_Table):

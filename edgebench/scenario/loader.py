@@ -13,9 +13,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgebench.model import Load, OriginSpec, Profile, Scenario, TierSpec
+from edgebench.model import Fault, Load, OriginSpec, Profile, Scenario, TierSpec
 from edgebench.scenario.arrivals import load_problems
-from edgebench.scenario.document import ScenarioDocument, TierTable
+from edgebench.scenario.document import OriginTable, ScenarioDocument, TierTable
+from edgebench.scenario.faults import fault_problems
 from edgebench.scenario.problems import (
     Problem,
     ScenarioError,
@@ -58,7 +59,7 @@ def _scenario(document: ScenarioDocument, path: Path) -> Scenario:
         load=Load(**document.load.model_dump() | {"replay": _replay(document.load.replay, path)}),
         tiers=tuple(_tier(tier, document.profile) for tier in document.tiers),
         ttl_s=tuple(document.axes.ttl_s),
-        origin=OriginSpec(**document.origin.model_dump()),
+        origin=_origin(document.origin),
         repeats=document.repeats,
         seed=document.seed,
         baseline=document.baseline,
@@ -70,6 +71,11 @@ def _tier(tier: TierTable, profile: Profile) -> TierSpec:
         tier.name, _kind(tier), tier.optional, tier.profile or profile, tier.url, tier.workers, tier.storage_mb,
         tier.tls,
     )  # fmt: skip
+
+
+def _origin(origin: OriginTable) -> OriginSpec:
+    faults = tuple(Fault(**fault.model_dump()) for fault in origin.faults)
+    return OriginSpec(**origin.model_dump() | {"faults": faults})
 
 
 def _kind(tier: TierTable) -> str:
@@ -212,6 +218,7 @@ def _cross_checks(document: ScenarioDocument, path: Path, kinds: Collection[str]
             yield Problem(("axes", "ttl_s"), f"expected each TTL once, got {ttl_s} more than once")
     yield from _tier_checks(document, kinds)
     yield from _environment_checks(document.origin.env)
+    yield from fault_problems(document.origin.faults, document.load.measure_s)
 
 
 def _tier_checks(document: ScenarioDocument, kinds: Collection[str]) -> Iterator[Problem]:
