@@ -7,17 +7,24 @@ import os
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgebench.errors import EdgebenchError
 from edgebench.load import samples
-from edgebench.load.record import DTYPE, RECORD, RETRIED, REUSED, UNKNOWN, Recorder, StringTable
+from edgebench.load.head import HeadReader
+from edgebench.load.record import DIGESTED, DTYPE, RECORD, RETRIED, REUSED, UNKNOWN, Recorder, StringTable
+from edgebench.load.request import Ready
 from edgebench.load.sample_files import FileSink, SampleFiles
 from edgebench.store import SAMPLES
 
@@ -79,7 +86,8 @@ def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
     second, first = to_files(tmp_path, 1), to_files(tmp_path, 0)
     record(first, 2_000_000)
     record(first, 4_000_000, status=0, first_byte_ns=-1, claim=None, age_s=-1, origin_seq=-1, flags=0, error="read: x")
-    record(second, 3_000_000, endpoint=("PUT", "b"), key="/b?é", claim="cache-status: a; what", flags=RETRIED)
+    key, variant = ("/b?é", "1f0c", "accept-language: de"), {"encoding": "gzip", "language": "de, en"}
+    record(second, 3_000_000, endpoint=("PUT", "b"), key=key, claim="cache-status: a; what", flags=RETRIED, **variant)
     first.close()
     second.close()
     write_generator(tmp_path, 2_000_000, 3_500_000)
@@ -102,6 +110,8 @@ def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
     assert (rows[1]["method"], rows[1]["endpoint"], rows[1]["key"]) == ("PUT", "b", "/b?é")
     assert (rows[2]["first_byte_ns"], rows[2]["age_s"], rows[2]["origin_seq"]) == (-1, None, None)
     assert rows[2]["error"] == "read: x"
+    assert [(row["principal"], row["accepts"]) for row in rows] == [("", ""), ("1f0c", "accept-language: de"), ("", "")]
+    assert [(row["encoding"], row["language"]) for row in rows] == [("", ""), ("gzip", "de, en"), ("", "")]
     assert samples.retried(tmp_path) == 1
 
 
@@ -236,6 +246,82 @@ def test_texts_beyond_the_limit_are_unknown_and_keys_are_told_anew() -> None:
     meant = {number: value for _, number, value in map(json.loads, lines)}
     assert [meant[number] for number in numbers] == [f"v{number % 4}" for number in range(40)]
     assert len(forgetful) <= 3
+
+
+def test_texts_forget_their_age_before_the_rest_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebench.load.record.MAX_AGED_TEXTS", 6)
+    monkeypatch.setattr("edgebench.load.record.MAX_TEXTS", 8)
+    recorder = to_files(tmp_path)
+    for age_s in range(20):
+        record(recorder, 2_000_000 + age_s, age_s=age_s, encoding="br")
+    for place, encoding in enumerate("abcd"):  # there is room for one more
+        record(recorder, 3_000_000 + place, age_s=3, encoding=encoding)
+    recorder.close()
+    rows = samples.read(tmp_path, START_NS).to_pylist()
+    assert [row["age_s"] for row in rows] == [0, 1, 2, 3, 4, *[None] * 19]
+    assert [row["encoding"] for row in rows] == [*["br"] * 20, "a", None, None, None]
+    assert [row["claim"] for row in rows] == [*["hit"] * 21, *["unknown"] * 3]
+    assert [row["error"] for row in rows[:21]] == [None] * 21
+
+
+WORDS = st.sampled_from(("", "a", "b\n", 'ü"'))
+KEYS = st.sampled_from(("/a", "/b")) | st.tuples(st.sampled_from(("/a", "/b")), st.none() | WORDS, st.none() | WORDS)
+ANSWERS = st.fixed_dictionaries({
+    "key": KEYS, "encoding": WORDS, "language": WORDS, "age_s": st.integers(-1, 2) | st.just(2**31 - 1),
+    "claim": st.sampled_from((None, "x-cache-status: HIT", "x-cache-status: MISS")), "error": st.none() | WORDS,
+})  # fmt: skip
+
+
+@given(st.lists(ANSWERS, max_size=40), st.integers(1, 3))
+def test_every_string_is_read_back_for_the_sample_it_was_given_with(answers: list[dict[str, Any]], known: int) -> None:
+    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgebench.load.record.KNOWN_KEYS", known)
+        recorders = [Recorder([SampleFiles(Path(name), worker)]) for worker in range(2)]
+        for number, answer in enumerate(answers):
+            record(recorders[number % 2], 2_000_000 + number, **answer)
+        for recorder in recorders:
+            recorder.close()
+        rows = samples.read(Path(name), 0).to_pylist()
+    outcomes = {None: "none", "x-cache-status: HIT": "hit", "x-cache-status: MISS": "miss"}
+    for row, answer in zip(rows, answers, strict=True):
+        key, principal, accepts = (answer["key"], "", "") if isinstance(answer["key"], str) else answer["key"]
+        truth = {
+            "key": key, "principal": principal, "accepts": accepts, "encoding": answer["encoding"],
+            "language": answer["language"], "age_s": answer["age_s"] if answer["age_s"] >= 0 else None,
+            "claim": outcomes[answer["claim"]], "error": answer["error"],
+        }  # fmt: skip
+        assert {name: row[name] for name in truth} == truth
+
+
+ANSWER_HEADS = st.builds(
+    lambda seq, fields: (seq, f"HTTP/1.1 200 OK\r\nEdgebench-Origin: seq={seq};t=1\r\n" + "".join(fields) + "\r\n"),
+    st.integers(0, 2**40),
+    st.lists(st.sampled_from(("Age: 7\r\n", "Content-Encoding: br\r\n", "Content-Language: de\r\n")), unique=True),
+)
+
+
+@given(st.lists(st.tuples(ANSWER_HEADS, st.none() | st.binary(max_size=9)), max_size=20))
+def test_an_answer_is_recorded_with_what_its_head_says_and_the_digest_of_its_own_body(
+    answers: list[tuple[tuple[int, str], bytes | None]],
+) -> None:
+    with TemporaryDirectory() as name:
+        recorder, reader = Recorder([SampleFiles(Path(name), 0)]), HeadReader()
+        asked = Ready("GET", "/a", "", "/a", b"", recorder.numbers("GET", "/a", "/a"))
+        for number, ((_, head), body) in enumerate(answers):
+            says = reader.read(head.encode())
+            says.packed = recorder.packed(says)
+            if body is not None:
+                recorder.digest(says, body)
+            recorder.record_answer(0, number, number, number, 0, asked, says, 5, 1, 1, DIGESTED * (body is not None))
+        recorder.close()
+        rows = samples.read(Path(name), 0).to_pylist()
+    for row, ((seq, head), body) in zip(rows, answers, strict=True):
+        assert (row["origin_seq"], row["digest"]) == (seq, None if body is None else zlib.crc32(body))
+        assert (row["age_s"], row["encoding"], row["language"]) == (
+            7 if "Age" in head else None,
+            "br" if "br" in head else "",
+            "de" if "de" in head else "",
+        )
 
 
 def test_an_empty_directory_gives_an_empty_table(tmp_path: Path) -> None:
