@@ -68,6 +68,7 @@ _set_option = click.option(
 _ceiling_option = click.option(
     "--ceiling/--no-ceiling", default=True, help="Measure first how much the generator can send (six seconds)."
 )
+_FILE = click.Path(path_type=Path, dir_okay=False)
 _app_option = click.option("--app", metavar="MODULE:APP", help="Your own WSGI app in place of the scenario's.")
 
 
@@ -121,9 +122,20 @@ def plan(scenario: Path, overrides: tuple[str, ...], app: str | None) -> None:
 
 @cli.command()
 @_ceiling_option
+@click.option("--probe", is_flag=True, help="Instead, try what every installed cache can do (20 s each).")
+@click.option("--tier", "tiers", multiple=True, metavar="NAME", help="With --probe: only this cache; may be repeated.")
+@click.option("--json", "json_file", type=_FILE, help="With --probe: write what was found to this file.")
+@click.option("--markdown", type=_FILE, help="With --probe: put the table between the marks in this page.")
 @one_line_errors
-def check(ceiling: bool) -> None:
+def check(ceiling: bool, probe: bool, tiers: tuple[str, ...], json_file: Path | None, markdown: Path | None) -> None:
     """Print what this machine has: caches and versions, cores, clock, disk, and the generator's ceiling."""
+    if probe:
+        from edgebench.cli import probing
+
+        probing.probe(probing.Wanted(tiers, json_file, markdown), Console())
+        return
+    if tiers or json_file or markdown:
+        raise UserError("--tier, --json and --markdown go with --probe; add it")
     from edgebench.cli.planning import print_check
 
     print_check(Console(), ceiling=ceiling)

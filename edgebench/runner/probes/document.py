@@ -1,0 +1,96 @@
+"""What was found, as JSON and as a Markdown table: pure functions of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from edgebench.model import Profile
+from edgebench.runner.probes.result import CacheReport, Probe
+
+SCHEMA = 1
+_PROFILES = {
+    Profile.STRICT: "profile strict: a TTL is kept exactly, nothing is served past it",
+    Profile.RESILIENT: "profile resilient: stale answers where Cache-Control permits them",
+    Profile.DEFAULT: "profile default: the cache as its package ships it",
+}
+
+
+def as_json(
+    probes: Sequence[Probe], reports: Iterable[CacheReport], edgebench: str, date: str, machine: str
+) -> dict[str, Any]:
+    """`{"schema", "edgebench", "date", "machine", "probes": [{name, title, profile, how}], "caches": [{name, version,
+    source, took_s, results: {probe: {text, evidence, figures, failed}}}]}`. date: ISO 8601."""
+    return {
+        "schema": SCHEMA,
+        "edgebench": edgebench,
+        "date": date,
+        "machine": machine,
+        "probes": [
+            {"name": probe.name, "title": probe.title, "profile": probe.profile.value, "how": probe.how}
+            for probe in probes
+        ],
+        "caches": [_rounded(asdict(report)) for report in reports],
+    }
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _rounded(each) for name, each in value.items()}
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return int(value) if value == int(value) else round(value, 3)
+
+
+def head(cache: Mapping[str, Any]) -> str:
+    """`nginx 1.31.3`."""
+    return f"{cache['name']} {cache['version']}"
+
+
+def sections(document: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, list[str]]]]]:
+    """Per profile its words and rows: a title and a text for each cache, empty where that one was not probed."""
+    for profile, words in _PROFILES.items():
+        rows = [
+            (probe["title"], [_text(cache, probe["name"]) for cache in document["caches"]])
+            for probe in document["probes"]
+            if probe["profile"] == profile.value
+        ]
+        if rows:
+            yield words, rows
+
+
+def _text(cache: Mapping[str, Any], probe: str) -> str:
+    return str(cache["results"].get(probe, {}).get("text", ""))
+
+
+def markdown(document: Mapping[str, Any]) -> str:
+    """The table, caches as columns, and a line that says when, where and with what it was measured. Ends with \\n."""
+    caches = document["caches"]
+    lines = [_row("", [head(cache) for cache in caches]), _row("---", ["---"] * len(caches)).replace(" ", "")]
+    for words, rows in sections(document):
+        lines.append(_row(f"**{words}**", [""] * len(caches)))
+        lines += [_row(title, texts) for title, texts in rows]
+    sources = "; ".join(f"{head(cache)} ({cache['source']})" for cache in caches)
+    lines += [
+        "",
+        f"Measured {document['date'][:10]} by edgebench {document['edgebench']} on {document['machine']}: {sources}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(title: str, texts: Sequence[str]) -> str:
+    cells = [text.replace("|", "\\|").replace("\n", " ") for text in (title, *texts)]
+    return "| " + " | ".join(cells) + " |"
+
+
+MARKS = ("<!-- capabilities: begin -->\n", "<!-- capabilities: end -->")
+
+
+def put_between_marks(page: str, table: str) -> str:
+    """The page with the table in the place of what is between its marks. ValueError where it has none."""
+    before, begin, rest = page.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not begin or not end:
+        raise ValueError(f"no {MARKS[0].strip()} … {MARKS[1]}")
+    return before + begin + table + end + after
