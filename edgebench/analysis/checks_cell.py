@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from edgebench.analysis.checks_content import content_doubts
 from edgebench.analysis.estimates import LEAST_TRIALS
 from edgebench.analysis.results import TrialResult
 from edgebench.analysis.trust import LIMITS, Doubt
@@ -32,6 +33,7 @@ def cell_doubts(
         )
         yield Doubt(ReasonCode.TOO_FEW_TRIALS, cell.id, LEAST_TRIALS - len(trials), text)
     yield from _prediction(cell, trials)
+    yield from content_doubts(cell, [trial.correctness for trial in trials])
 
 
 def _prediction(cell: Cell, trials: Sequence[TrialResult]) -> Iterator[Doubt]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from edgebench.analysis.correctness import stores
 from edgebench.analysis.ledger_names import OWNED, PROBE
 from edgebench.analysis.percentiles import percentile, percentiles_ms
 from edgebench.analysis.proof import Proof
@@ -51,7 +52,6 @@ def trial_metrics(
         **(_after_outcome(good, ledger, proof, phase, samples) if proved else _NO_OUTCOME),
         **{f"{role}_cpu": cores_used(processes, role, record) for role in ("generator", "origin", "tier")},
         "capacity_rps": None,
-        "leaks": None,
     }
 
 
@@ -80,8 +80,8 @@ def _hit_ratios(record: TrialRecord, good: pd.DataFrame, proved: bool) -> Metric
     predicted, ideal = good["predicted_hit"].to_numpy(dtype=bool), good["ideal_hit"].to_numpy(dtype=bool)
     claimed = good["claim"].isin(CLAIMS_A_HIT).to_numpy(dtype=bool)
     says = ~good["claim"].isin(_SAYS_NOTHING) & good["claim"].notna()
-    stores = record.tier.kind != "direct"
-    foretold = proved and stores and record.tier.expiry is not None
+    stored = stores(record)
+    foretold = proved and stored and record.tier.expiry is not None
     hit_ratio = _share(hit, cacheable) if proved else None
     predicted_ratio = _share(predicted, cacheable) if foretold else None
     off = predicted_ratio - hit_ratio if predicted_ratio is not None and hit_ratio is not None else None
@@ -89,7 +89,7 @@ def _hit_ratios(record: TrialRecord, good: pd.DataFrame, proved: bool) -> Metric
         "hit_ratio": hit_ratio,
         "hit_ratio_all": _share(hit, everything) if proved else None,
         "body_reuse_ratio": _share(reused, cacheable) if proved else None,
-        "ideal_hit_ratio": _share(ideal, cacheable) if proved and stores else None,
+        "ideal_hit_ratio": _share(ideal, cacheable) if proved and stored else None,
         "predicted_hit_ratio": predicted_ratio,
         "prediction_residual": off,
         "prediction_differs": float(((predicted != hit) & cacheable).sum()) if foretold else None,

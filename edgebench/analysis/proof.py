@@ -50,6 +50,8 @@ class Proof:
     """n, for answers from store: seconds from the origin's last word on this key and version to sending; else NaN."""
     ttl_s: Floats
     """n, lifetime the origin gave with that last word (for answers not from store: with the answer); NaN: unknown."""
+    word: Ints
+    """n, position of the row of that last word; -1: none."""
     row_name: NDArray[np.object_]
     """m, `sample` or one of ledger_names.NAMES."""
 
@@ -71,7 +73,7 @@ def prove(samples: pd.DataFrame, ledger: pd.DataFrame, *, stores: bool = True) -
     _own_given_up(asked, rows, caused, owner)
     collapsed = (waited | _overlaps_confirmation(asked, rows)) & (caused < 0)
 
-    age_s, ttl_s = _age(asked, rows, from_store=(caused < 0) & ~waited & ~asked.error)
+    age_s, ttl_s, word = _age(asked, rows, from_store=(caused < 0) & ~waited & ~asked.error)
     stale = np.isfinite(ttl_s) & ((ttl_s <= 0) | (age_s > ttl_s + GRAIN_S + CLOCK_SLACK_S))
     validated = _validated_store(asked, rows, caused, stores)
     return Proof(
@@ -80,6 +82,7 @@ def prove(samples: pd.DataFrame, ledger: pd.DataFrame, *, stores: bool = True) -
         caused=caused,
         age_s=np.where(collapsed, np.nan, age_s),
         ttl_s=ttl_s,
+        word=word,
         row_name=name_rows(
             asked.codes,
             asked.sent,
@@ -176,11 +179,12 @@ def _overlaps_confirmation(asked: Asked, rows: Rows) -> Bools:
     return overlaps
 
 
-def _age(asked: Asked, rows: Rows, from_store: Bools) -> tuple[Floats, Floats]:
-    """Seconds since the origin last produced or confirmed what the sample carries, and the lifetime it then gave."""
+def _age(asked: Asked, rows: Rows, from_store: Bools) -> tuple[Floats, Floats, Ints]:
+    """Seconds since the origin last produced or confirmed what the sample carries, the lifetime it then gave, and
+    the row in which it did."""
     n = len(asked.codes)
     if not len(rows.codes):
-        return np.full(n, np.nan), np.full(n, np.nan)
+        return np.full(n, np.nan), np.full(n, np.nan), np.full(n, -1, dtype=np.int64)
     own = np.maximum(asked.own, 0)
     has = asked.own >= 0
     # A confirmation counts for the version it confirms: an old version is not fresh because a new one is.
@@ -194,7 +198,7 @@ def _age(asked: Asked, rows: Rows, from_store: Bools) -> tuple[Floats, Floats]:
     ttl_s = np.where(known, rows.ttl_s[word], np.nan)
     ttl_s = np.where(np.isnan(ttl_s) & has, rows.ttl_s[own], ttl_s)
     age_s = np.where(known & from_store, (asked.sent - rows.end[word]) / NS_PER_S, np.nan)
-    return np.maximum(age_s, 0.0), ttl_s
+    return np.maximum(age_s, 0.0), ttl_s, word
 
 
 def _validated_store(asked: Asked, rows: Rows, caused: Ints, stores: bool) -> Bools:

@@ -41,12 +41,16 @@ class Reconciled:
     without a sample`; empty where the tier keeps no log."""
 
 
-def reconcile(samples: pd.DataFrame, tier_log: pd.DataFrame) -> Reconciled:
+def reconcile(samples: pd.DataFrame, tier_log: pd.DataFrame, permitted: Bools | None = None) -> Reconciled:
     """Compare every sample with its own claim, and with its line in the cache's log where there is a log.
 
-    samples: store.SAMPLES plus outcome. tier_log: store.TIER_LOG without the harness's probes.
+    samples: store.SAMPLES plus outcome. tier_log: store.TIER_LOG without the harness's probes. permitted: samples that
+    were served past their TTL as the origin allows; a cache may call those hits (RFC 9211, 2.1), since it did not ask.
     """
-    claim_wrong, claims = _contradicts(samples["claim"], samples["outcome"])
+    proved = samples["outcome"]
+    if permitted is not None:
+        proved = proved.mask(permitted & (proved == Outcome.STALE.value), Outcome.HIT.value)
+    claim_wrong, claims = _contradicts(samples["claim"], proved)
     parts = [_disagreements(samples, claim_wrong, "claim", samples["claim"].astype("object").to_numpy())]
     compared, contradicted = {"claim": int(claims.sum())}, {"claim": int(claim_wrong.sum())}
     unmatched: dict[str, int] = {}
@@ -54,7 +58,7 @@ def reconcile(samples: pd.DataFrame, tier_log: pd.DataFrame) -> Reconciled:
         line = pair_with_log(samples, tier_log)
         found = np.flatnonzero(line >= 0)
         answered = (samples["outcome"] != Outcome.ERROR.value).to_numpy(dtype=bool)
-        said = _log_says(samples.iloc[found], tier_log.iloc[line[found]])
+        said = _log_says(samples.iloc[found], tier_log.iloc[line[found]], proved.iloc[found])
         wrong = np.zeros(len(samples), dtype=bool)
         wrong[found] = said != ""
         texts = np.full(len(samples), "", dtype=object)
@@ -117,7 +121,7 @@ def _rank_within(group: Ints, order_by: Ints) -> Ints:
     return rank
 
 
-def _log_says(samples: pd.DataFrame, lines: pd.DataFrame) -> np.ndarray:
+def _log_says(samples: pd.DataFrame, lines: pd.DataFrame, proved: pd.Series) -> np.ndarray:
     """Per pair, what the log says that contradicts the sample; the empty text where nothing does.
 
     Of samples without an answer only the key is compared: what the cache logged of them the client never saw.
@@ -125,7 +129,7 @@ def _log_says(samples: pd.DataFrame, lines: pd.DataFrame) -> np.ndarray:
     said = np.full(len(samples), "", dtype=object)
     answered = (samples["outcome"] != Outcome.ERROR.value).to_numpy(dtype=bool)
     verdict = lines["verdict"].reset_index(drop=True)
-    verdict_wrong, _ = _contradicts(verdict, samples["outcome"].reset_index(drop=True))
+    verdict_wrong, _ = _contradicts(verdict, proved.reset_index(drop=True))
     said[verdict_wrong] = verdict.astype("object").to_numpy()[verdict_wrong]
     stamps = [rows["origin_seq"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64) for rows in (samples, lines)]
     stamp_wrong = answered & (stamps[1] >= 0) & (stamps[0] != stamps[1])

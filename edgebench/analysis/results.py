@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from edgebench.analysis.evidence import Correctness
 from edgebench.model import CellSummary, Estimate, Summary, TrialRecord
 
 
@@ -43,6 +44,8 @@ class TrialResult:
     """Of those, how many contradict it."""
     log_unmatched: Mapping[str, int] = field(default_factory=dict)
     """`samples without a log line` and `log lines without a sample`; empty where the tier keeps no log."""
+    correctness: Correctness = field(default_factory=Correctness)
+    """What was checked of the answers' content, both phases."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,9 @@ def analyse(run: RunFolder) -> Analysis:
     if not ended:
         raise UserError(f"{run.path}: no trial has ended, so there is nothing to analyse; finish the run with --resume")
     shareable = frozenset[str]().union(*(proved.shareable for proved in complete))
-    return explain(record, [trial_result(proved, shareable) for proved in complete], failed, ended)
+    origin = record.scenario.origin
+    slots = origin.workers * origin.threads
+    return explain(record, [trial_result(proved, shareable, slots) for proved in complete], failed, ended)
 
 
 def explain(
@@ -122,7 +124,8 @@ METRICS: Mapping[str, None] = dict.fromkeys(
         "latency_p999_ms", "service_p50_ms", "service_p90_ms", "service_p99_ms", "service_p999_ms", "ttfb_p50_ms",
         "ttfb_p99_ms", "hit_ratio", "hit_ratio_all", "body_reuse_ratio", "ideal_hit_ratio", "predicted_hit_ratio",
         "claimed_hit_ratio", "origin_offload", "byte_offload", "origin_rps", "capacity_rps", "send_lag_p50_ms",
-        "send_lag_p99_ms", "staleness_p99_s", "leaks", "ceiling_rps",
+        "send_lag_p99_ms", "staleness_p99_s", "staleness_true_p99_s", "outdated_share", "leaks", "wrong_variants",
+        "broken_bodies", "over_stale", "collapse_factor", "origin_concurrency_max", "ceiling_rps",
     )
 )  # fmt: skip
 """What a cell without a single good trial still has, as null."""

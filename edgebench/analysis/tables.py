@@ -20,7 +20,9 @@ NS_PER_S = 1_000_000_000
 PROBE_PREFIX = "/__edgebench__/"
 """Targets of the harness's own requests (readiness, counters): no part of the measurement."""
 SAFE_METHODS = ("GET", "HEAD")
-_NULLABLE = {"origin_seq": np.int64, "age_s": np.int32, "ttl_s": np.int32}
+_NULLABLE = {
+    "origin_seq": np.int64, "age_s": np.int32, "ttl_s": np.int32, "stale_ok_s": np.int32, "digest": np.int64,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

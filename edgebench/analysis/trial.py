@@ -8,18 +8,19 @@ import numpy as np
 import pandas as pd
 
 from edgebench.analysis.cacheable import anonymous_endpoints, cacheable_samples, choose_endpoints, shareable_endpoints
+from edgebench.analysis.correctness import check_content, content_metrics, stores
+from edgebench.analysis.joined import Joined
 from edgebench.analysis.ledger_names import OWNED
 from edgebench.analysis.metrics import measuring, trial_metrics
 from edgebench.analysis.proof import Proof, prove
 from edgebench.analysis.reconcile import Reconciled, reconcile
 from edgebench.analysis.replay import EXACT, on_samples, replay, schedule
 from edgebench.analysis.results import TrialResult
+from edgebench.analysis.staleness import within_permission
 from edgebench.analysis.tables import SAFE_METHODS, Bools, TrialTables, nanoseconds
 from edgebench.analysis.timeline import timeline
 from edgebench.analysis.witnesses import is_error
 from edgebench.model import ClaimedOutcome, Outcome
-
-DIRECT = "direct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,14 @@ def prove_trial(tables: TrialTables) -> Proved | None:
     samples, ledger = tables.samples, tables.ledger
     if not measuring(samples).any():
         return None
-    proof = prove(samples, ledger, stores=tables.record.tier.kind != DIRECT)
+    proof = prove(samples, ledger, stores=stores(tables.record))
     shareable, anonymous = shareable_endpoints(samples, ledger, proof), anonymous_endpoints(samples, ledger, proof)
     return Proved(tables, proof, shareable, anonymous)
 
 
-def trial_result(proved: Proved, shareable_in_run: frozenset[str]) -> TrialResult:
-    """Measure one proved trial. shareable_in_run: endpoints that any trial of the run has found shareable."""
+def trial_result(proved: Proved, shareable_in_run: frozenset[str], slots: int | None = None) -> TrialResult:
+    """Measure one proved trial. shareable_in_run: endpoints that any trial of the run has found shareable. slots: how
+    many requests its origin serves at a time."""
     tables, proof = proved.tables, proved.proof
     record, ledger = tables.record, tables.ledger
     endpoints = choose_endpoints(
@@ -52,14 +54,19 @@ def trial_result(proved: Proved, shareable_in_run: frozenset[str]) -> TrialResul
     )
     cacheable = _cacheable(tables, proof, endpoints)
     samples = _with_columns(tables, proof, cacheable)
-    said = reconcile(samples, tables.tier_log) if len(ledger) else _nothing_to_reconcile(samples)
+    joined = Joined.of(record, samples, ledger, proof) if len(ledger) else None
+    said = _nothing_to_reconcile(samples)
+    if joined is not None:
+        said = reconcile(samples, tables.tier_log, within_permission(joined))
+    # At TTL 0 a public answer has no lifetime, and looks like a private one.
+    found = check_content(joined, endpoints if record.trial.cell.freshness.ttl_s == 0 else frozenset(), slots)
     now = measuring(samples)
     at_ns = nanoseconds(tables.processes, "at_ns")
     processes = tables.processes[(at_ns >= record.measure_start_ns) & (at_ns <= record.measure_end_ns)]
     names = pd.Series(proof.row_name, dtype="object").value_counts()
     return TrialResult(
         record=record,
-        metrics=trial_metrics(record, samples, ledger, proof, tables.processes),
+        metrics=trial_metrics(record, samples, ledger, proof, tables.processes) | content_metrics(found),
         samples=samples,
         timeline=timeline(record, samples, ledger),
         outcomes={outcome.value: int((samples["outcome"][now] == outcome.value).sum()) for outcome in Outcome},
@@ -70,6 +77,7 @@ def trial_result(proved: Proved, shareable_in_run: frozenset[str]) -> TrialResul
         compared=said.compared,
         contradicted=said.contradicted,
         log_unmatched=said.unmatched,
+        correctness=found,
     )
 
 
@@ -98,7 +106,7 @@ def _with_columns(tables: TrialTables, proof: Proof, cacheable: Bools) -> pd.Dat
         outcome = pd.Series(pd.Categorical(by_header, categories=[o.value for o in Outcome]), index=samples.index)
     n = len(samples)
     predicted, ideal = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-    if record.tier.kind != DIRECT and len(ledger):
+    if stores(record) and len(ledger):
         requests = schedule(samples, ledger, proof, cacheable, record.start_wall_ns)
         ideal = on_samples(requests, replay(requests, EXACT), n)
         if record.tier.expiry is not None:

@@ -47,6 +47,11 @@ LIMITS: Mapping[ReasonCode, Limit] = {
     ReasonCode.TRIAL_FAILED: Limit(0.0, 0.999, "share of the cell's trials that failed"),
     ReasonCode.TRIALS_MISSING: Limit(0.0, 0.999, "share of the cell's trials that were not run"),
     ReasonCode.TIER_LEFT_OUT: Limit(NEVER, NEVER, "whether an optional tier is missing", note=0.0),
+    # One private answer given away, or one body that is not the origin's, is one too many, however fast it came.
+    ReasonCode.LEAK: Limit(0.0, 0.0, "answers made for one user that another received, both phases"),
+    ReasonCode.WRONG_VARIANT: Limit(0.0, 0.0, "answers in another variant than was asked for, both phases"),
+    ReasonCode.BROKEN_BODY: Limit(0.0, 0.0, "bodies that are not what the origin sent, or end early, both phases"),
+    ReasonCode.OVER_STALE: Limit(0.0, NEVER, "answers from store older than is permitted, both phases"),
     ReasonCode.NO_LEDGER: Limit(0.0, NEVER, "whether the origin kept no ledger"),
 }
 """Every reason, the limits beyond which it counts, and the status it then forces. The one place where they stand."""

@@ -26,10 +26,13 @@ class Rows:
     safe: Bools
     version: Ints
     """Entity tag as a number; a 304 without one has that of the last 200 of its key."""
+    tagged: Bools
+    """Whether there is an entity tag."""
 
     @classmethod
     def of(cls, ledger: pd.DataFrame, codes: Ints) -> Rows:
         status = ledger["status"].to_numpy(dtype=np.int64)
+        version, tagged = _versions(ledger, codes, status)
         return cls(
             codes=codes,
             start=nanoseconds(ledger, "start_ns"),
@@ -38,16 +41,18 @@ class Rows:
             ttl_s=seconds_or_nan(ledger, "ttl_s"),
             complete=ledger["complete"].to_numpy(dtype=bool),
             safe=ledger["method"].isin(SAFE_METHODS).to_numpy(dtype=bool),
-            version=_versions(ledger, codes, status),
+            version=version,
+            tagged=tagged,
         )
 
 
-def _versions(ledger: pd.DataFrame, codes: Ints, status: Ints) -> Ints:
+def _versions(ledger: pd.DataFrame, codes: Ints, status: Ints) -> tuple[Ints, Bools]:
     tags = ledger["version"].astype("object").fillna("")
     ordered = pd.DataFrame({"code": codes, "tag": tags.where(tags != "", None), "end": ledger["end_ns"].to_numpy()})
     ordered = ordered.sort_values("end", kind="stable")
     known = ordered.groupby("code")["tag"].ffill().reindex(ledger.index).fillna("")
-    return shared_codes(tags.where(status != NOT_MODIFIED, known), tags)[0]
+    version = tags.where(status != NOT_MODIFIED, known)
+    return shared_codes(version, tags)[0], (version != "").to_numpy(dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)

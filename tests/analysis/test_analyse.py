@@ -129,6 +129,7 @@ def test_findings_come_in_order_with_their_numbers(whole: tuple[RunFolder, Analy
         "ENOUGH_TTL",
         "MISS_COST",
         "PREDICTION",
+        "NOT_COLLAPSED",
         "CLAIMS",
     ]
     assert findings[0].text.startswith("At TTL 5 s nginx cut median latency from 5.4")

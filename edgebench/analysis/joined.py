@@ -1,0 +1,93 @@
+"""Samples beside the ledger's rows they are from, for the checks of correctness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from edgebench.analysis.evidence import MOST_EXAMPLES, Check, Example
+from edgebench.analysis.proof import Proof
+from edgebench.analysis.tables import NS_PER_S, Bools, Floats, Ints, nanoseconds, resource_codes, seconds_or_nan
+from edgebench.analysis.witnesses import Rows, is_error
+from edgebench.model import TrialRecord
+
+Say = Callable[[int], str]
+"""What is wrong with the sample at this position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A trial's n samples, m rows, and what is proved of them."""
+
+    record: TrialRecord
+    samples: pd.DataFrame
+    ledger: pd.DataFrame
+    proof: Proof
+    codes: Ints
+    """n, what each sample asked for (tables.resource_codes)."""
+    rows: Rows
+    has: Bools
+    """n, whether a stamp came back that the ledger knows."""
+    row: Ints
+    """n, the row of that stamp; 0 where there is none."""
+    own: Bools
+    """n, whether the sample made the origin produce the very response it got, for what it asked."""
+    error: Bools
+
+    @classmethod
+    def of(cls, record: TrialRecord, samples: pd.DataFrame, ledger: pd.DataFrame, proof: Proof) -> Joined:
+        """The ledger must not be empty."""
+        codes, row_codes = resource_codes(samples, ledger)
+        has, row = proof.answer >= 0, np.maximum(proof.answer, 0)
+        own = has & (proof.caused == proof.answer) & (codes == row_codes[row])
+        rows = Rows.of(ledger, row_codes)
+        return cls(record, samples, ledger, proof, codes, rows, has, row, own, is_error(samples))
+
+    def says(self, *columns: str) -> bool:
+        """Whether samples and ledger both have these columns: an older run folder has them empty."""
+        return all(bool(table[name].notna().any()) for table in (self.samples, self.ledger) for name in columns)
+
+    def text(self, column: str) -> pd.Series:
+        """A column of the samples, the empty text where it is null."""
+        return filled(self.samples[column])
+
+    def row_text(self, column: str) -> pd.Series:
+        """A column of the ledger, per sample: of the row it is from."""
+        return filled(self.ledger[column]).iloc[self.row].reset_index(drop=True)
+
+    def row_number(self, column: str) -> Floats:
+        return seconds_or_nan(self.ledger, column)[self.row]
+
+    def check(self, wrong: Bools, checked: Bools, say: Say, **kinds: int) -> Check:
+        """The count of `wrong`, with its first examples by the time of sending."""
+        where = np.flatnonzero(wrong)
+        sent = nanoseconds(self.samples, "sent_ns")[where]
+        first = where[np.argsort(sent, kind="stable")[:MOST_EXAMPLES]]
+        return Check(len(where), int(checked.sum()), tuple(self.example(at, say(at)) for at in first.tolist()), kinds)
+
+    def example(self, at: int, what: str) -> Example:
+        """The sample at this position."""
+        sample = self.samples.iloc[at]
+        principal = sample["principal"] if isinstance(sample["principal"], str) else ""
+        seq = int(self.ledger["seq"].iloc[self.row[at]]) if self.has[at] else -1
+        return Example(
+            self.since_s(int(sample["sent_ns"])), f"{sample['method']} {sample['key']}", principal, seq, what
+        )
+
+    def row_example(self, at: int, what: str) -> Example:
+        """The ledger's row at this position."""
+        row = self.ledger.iloc[at]
+        principal = row["principal"] if isinstance(row["principal"], str) else ""
+        at_s = self.since_s(int(row["start_ns"]))
+        return Example(at_s, f"{row['method']} {row['key']}", principal, int(row["seq"]), what)
+
+    def since_s(self, at_ns: int) -> float:
+        return (at_ns - self.record.measure_start_ns) / NS_PER_S
+
+
+def filled(column: pd.Series) -> pd.Series:
+    """A column of texts without nulls."""
+    return column.astype("object").fillna("").reset_index(drop=True)
