@@ -15,6 +15,7 @@ import pytest
 
 from edgebench.load import samples
 from edgebench.load.record import DTYPE
+from edgebench.origin.wrapper import principal
 from edgebench.runner.services import free_port
 from edgebench.store import SAMPLES
 from tests.load.runs import ROOT, command, processes, run, run_until, until
@@ -61,7 +62,7 @@ class Old({user}):
     wait_time = constant(0.02)
     @task(9)
     def page(self) -> None:
-        self.client.get("/page?x=1", name="page")
+        self.client.get("/page?x=1", name="page", headers={{"Authorization": "Bearer ann", "Accept-Language": "de"}})
     @task
     def gone(self) -> None:
         self.client.get("/gone")
@@ -69,7 +70,8 @@ class Old({user}):
 
     def claiming(seen: Seen) -> bytes:
         status = "404 Not Found" if seen.target == "/gone" else "200 OK"
-        return ok(b"hi", "X-Cache-Status: HIT", "Age: 4", "Edgebench-Origin: seq=9;t=1", status=status)
+        variant = ("Content-Encoding: identity", "Content-Language: de")
+        return ok(b"hi", "X-Cache-Status: HIT", "Age: 4", "Edgebench-Origin: seq=0;t=1", *variant, status=status)
 
     options = processes(workers) if workers else []
     with serving(claiming) as server:
@@ -80,7 +82,15 @@ class Old({user}):
     assert Counter(row["key"] for row in rows) <= Counter(server.targets())
     assert {
         (row["key"], row["endpoint"], row["status"], row["claim"], row["age_s"], row["origin_seq"]) for row in rows
-    } == {("/page?x=1", "page", 200, "hit", 4, 9), ("/gone", "/gone", 404, "hit", 4, 9)}
+    } == {("/page?x=1", "page", 200, "hit", 4, 0), ("/gone", "/gone", 404, "hit", 4, 0)}
+    by_default = server.seen[0].headers.get("accept-encoding")
+    encoding = [] if by_default is None else [f"accept-encoding: {by_default}"]
+    ann = principal({"HTTP_AUTHORIZATION": "Bearer ann"})
+    assert {(row["key"], row["principal"], row["accepts"]) for row in rows} == {
+        ("/page?x=1", ann, "\n".join([*encoding, "accept-language: de"])),
+        ("/gone", "", "\n".join(encoding)),
+    }
+    assert {(row["encoding"], row["language"], row["digest"]) for row in rows} == {("identity", "de", None)}
     assert {row["worker"] for row in rows} == set(range(workers or 1))
     assert all(row["sent_ns"] < row["done_ns"] and row["error"] is None for row in rows)
     assert all(each["complete"] for each in result.generator["workers"])

@@ -125,6 +125,16 @@ def test_age_and_stamp() -> None:
         assert head_of(f"Edgebench-Origin: {value}").stamp == NO_STAMP
 
 
+def test_the_variant_is_kept_as_it_came() -> None:
+    head = head_of("content-ENCODING:  br ", "Content-Language: de-CH")
+    assert (head.encoding, head.language) == ("br", "de-CH")
+    assert (head_of().encoding, head_of().language) == ("", "")
+    head = head_of("Content-Language: de", "Content-Language: en, fr", "Content-Encoding: gzip", "Content-Encoding: br")
+    assert (head.encoding, head.language) == ("gzip, br", "de, en, fr")
+    many = head_of(*(f"Content-Language: x-{number}" for number in range(200)), f"Content-Encoding: {'x' * 999}")
+    assert max(len(many.encoding), len(many.language)) < 100
+
+
 def test_response() -> None:
     response = answer("Content-Encoding: gzip", 'ETag: "a"', "Vary: x", "vary: y", body=gzip.compress(b'{"a":1}'))
     assert response.json() == {"a": 1}
