@@ -70,3 +70,19 @@ def fail() -> Response:
 @app.before_request
 def answer_503() -> Response | None:
     return Response("failing", 503) if _failing.is_set() else None
+
+
+@app.get("/long")
+def long() -> Response:
+    return Response(b"0123456789" * 30_000)
+
+
+@app.get("/streamed")
+def streamed() -> Response:
+    """Pieces, and no word of how many."""
+    return Response(b"0123456789" for _ in range(3))
+
+
+@app.get("/one")
+def one() -> Response:
+    return Response(b"1")
