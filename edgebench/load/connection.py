@@ -340,7 +340,8 @@ class Connection:
                 answer = parser.feed(data) if data else parser.end()
             except ProtocolError as error:
                 stale = not data and self.first_byte_ns < 0 and self.used > 0
-                raise ConnectionFailed(str(error), stale) from None
+                seq = -1 if parser.begun is None else parser.begun.stamp[0]
+                raise ConnectionFailed(str(error), stale, seq) from None
             if answer is not None:
                 if in_one_piece and not head_only and answer.says.is_simple:
                     self._remember(answer.head, answer.says)

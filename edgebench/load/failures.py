@@ -6,11 +6,15 @@ from edgebench.errors import EdgebenchError
 
 
 class ConnectionFailed(EdgebenchError):
-    """No complete answer. The message is the sample's error; `stale` says the server had closed before we asked."""
+    """No complete answer. The message is the sample's error; `stale` says the server had closed before we asked.
 
-    def __init__(self, reason: str, stale: bool = False) -> None:
+    `origin_seq`: the stamp of the origin's response, if that much of the answer came; else -1.
+    """
+
+    def __init__(self, reason: str, stale: bool = False, origin_seq: int = -1) -> None:
         super().__init__(reason)
         self.stale = stale
+        self.origin_seq = origin_seq
 
 
 class StatusError(EdgebenchError):

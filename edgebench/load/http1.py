@@ -69,6 +69,11 @@ class AnswerParser:
             self._pass_interim(says)
             start = end
 
+    @property
+    def begun(self) -> Head | None:
+        """Of an answer that is not complete, the head, if that is."""
+        return self._says
+
     def end(self) -> Response:
         """The server closed the connection."""
         if self._says is not None:
