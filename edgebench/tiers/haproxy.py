@@ -38,6 +38,8 @@ _VERDICTS = {
     "miss": ClaimedOutcome.MISS,
     "bypass": ClaimedOutcome.BYPASS,
 }
+_LOG_FDS = (3, 4, 5, 6, 7, 8, 9)
+"""A shell knows no more; from the eighth worker on they share."""
 _LARGEST_STORE_MB = 4095
 _NEVER_REFRESHES = ("stale-while-revalidate", "stale-if-error")
 
@@ -74,17 +76,19 @@ class HAProxy(Adapter):
         storage_mb = min(place.storage_mb, _LARGEST_STORE_MB)
         text = render(
             "haproxy.cfg.j2", port=place.port, origin_port=place.origin_port, probe_path=PROBE_PATH,
-            counters_path=_COUNTERS_PATH, workers=place.workers, storage_mb=storage_mb,
+            counters_path=_COUNTERS_PATH, log_fds=_LOG_FDS, workers=place.workers, storage_mb=storage_mb,
             largest_object=storage_mb * 1024 * 1024 // 2, chain=place.tls.chain if place.tls else None,
             plain=place.profile is Profile.DEFAULT,
         )  # fmt: skip
         return {_CONFIG: text}
 
     def processes(self, binary: Binary, place: Place) -> tuple[Process, ...]:
-        # HAProxy writes its log to sockets or to its standard output, never to a file. A shell that turns into it
-        # makes the output a file: no process more, and nothing that could lose a line.
+        # HAProxy writes its log to sockets and to file descriptors it was given, never to a file. A shell that turns
+        # into it opens them: no process more. They are one file with one place to write at, so no line is lost.
+        first, *others = _LOG_FDS
+        opened = " ".join([f'{first}>"$2"', *(f"{other}>&{first}" for other in others)])
         argv = (
-            *("/bin/sh", "-c", 'exec "$0" -db -f "$1" >"$2"'),
+            *("/bin/sh", "-c", f'exec "$0" -db -f "$1" {opened}'),
             *(binary.path, str(place.directory / _CONFIG), str(place.log)),
         )
         return (Process("haproxy", argv, stop_signal=signal.SIGUSR1),)

@@ -5,6 +5,7 @@ All adapters that store are tested, with what they say of themselves: what a cac
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 import time
@@ -12,6 +13,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
@@ -129,6 +131,14 @@ def test_nginx_as_it_comes_gives_the_answer_for_one_user_to_anyone(start_stack: 
     ask(stack.url, "/mine", Authorization="Bearer ann")
     leaked = ask(stack.url, "/mine")
     assert leaked.body == b"for Bearer ann" and is_hit(leaked)
+
+
+@each_cache
+def test_as_it_comes_it_stores_and_says_so(start_stack: StartStack, kind: str) -> None:
+    stack = start_stack(kind, tier={"profile": Profile.DEFAULT})
+    answers = [ask(stack.url, "/public/l") for _ in range(2)]
+    assert [is_hit(answer) for answer in answers] == [False, True]
+    assert answers[0].seq == answers[1].seq and stack.record().expiry is None
 
 
 @each_cache
@@ -262,13 +272,20 @@ def test_the_log_has_every_request_and_the_same_verdict_as_the_header(start_stac
 @each_cache
 def test_no_line_of_the_log_is_lost_with_two_workers(start_stack: StartStack, kind: str) -> None:
     stack = start_stack(kind, tier={"workers": 2, "storage_mb": 64})
-    for _ in range(10):
-        ask_at_once(stack.url, [f"/public/h?q={number % 7}" for number in range(30)])
+
+    def ask_often(client: int) -> None:
+        with contextlib.closing(http.client.HTTPConnection(urlsplit(stack.url).netloc)) as connection:
+            for number in range(500):
+                connection.request("GET", f"/public/h?q={(client + number) % 7}")
+                connection.getresponse().read()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask_often, range(8)))
     stack.stop()
     assert stack.adapter is not None and stack.place is not None
     lines = list(stack.adapter.read_log(stack.place))
-    assert len(lines) == 300
-    assert {line.status for line in lines} == {200}
+    assert len(lines) == 8 * 500
+    assert Counter(line.port for line in lines).most_common()[-1][1] == 500
     assert {line.origin_seq for line in lines} == set(ledger(stack).seq)
 
 
