@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench report check selftest bench-origin bench-generator bench-recorder lint test caches lock clean
+.PHONY: help setup bench report check capabilities selftest bench-origin bench-generator bench-recorder lint test caches lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ report: $(READY) ## Make the newest run's report again
 
 check: $(READY) ## Show what this machine has: caches, cores, clock, the generator's ceiling
 	@$(BIN)/python -m edgebench check
+
+capabilities: $(READY) ## Try what every installed cache can do; writes the README's table (20 s a cache)
+	@$(BIN)/python -m edgebench check --probe --json benchmarks/capabilities.json --markdown README.md
 
 selftest: $(READY) ## Check the generator against a server that freezes (35 s)
 	@$(BIN)/python -m edgebench selftest

@@ -21,7 +21,7 @@ def as_json(
     probes: Sequence[Probe], reports: Iterable[CacheReport], edgebench: str, date: str, machine: str
 ) -> dict[str, Any]:
     """`{"schema", "edgebench", "date", "machine", "probes": [{name, title, profile, how}], "caches": [{name, version,
-    source, took_s, results: {probe: {text, evidence, figures, failed}}}]}`. date: ISO 8601."""
+    source, stores, took_s, results: {probe: {text, evidence, figures, failed}}}]}`. date: ISO 8601."""
     return {
         "schema": SCHEMA,
         "edgebench": edgebench,
@@ -44,8 +44,8 @@ def _rounded(value: Any) -> Any:
 
 
 def head(cache: Mapping[str, Any]) -> str:
-    """`nginx 1.31.3`."""
-    return f"{cache['name']} {cache['version']}"
+    """`nginx 1.31.3`, `caddy 2.6.2 (no cache)`."""
+    return f"{cache['name']} {cache['version']}" + ("" if cache["stores"] else " (no cache)")
 
 
 def sections(document: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, list[str]]]]]:

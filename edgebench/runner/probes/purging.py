@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from edgebench.runner.probes.app import Page
 from edgebench.runner.probes.result import Result, yes_no
-from edgebench.runner.probes.subject import Subject
+from edgebench.runner.probes.subject import SETTLE_S, Subject
 from edgebench.runner.stack import require
 
 _ROUNDS = 5
@@ -86,6 +86,7 @@ def post_invalidates(subject: Subject) -> Result:
     subject.ask_times(page, 2)
     before = len(subject.fetches(page))
     posted = subject.ask(page, method="POST")
+    time.sleep(SETTLE_S)
     subject.ask(page)
     after = len(subject.fetches(page))
     evidence = (

@@ -48,6 +48,8 @@ class CacheReport:
     name: str
     version: str
     source: str
+    stores: bool
+    """Whether it is a cache at all."""
     took_s: float
     results: Mapping[str, Result]
     """By the name of the probe."""

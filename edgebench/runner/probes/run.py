@@ -32,7 +32,7 @@ def probe_cache(adapter: Adapter, probes: Sequence[Probe], work: Path, guardian:
             cell = Cell(TierSpec(adapter.name, adapter.name, profile=profile), Freshness(), Load())
             results |= probe_stack(cell, of_profile, work / profile.value, guardian, tell)
     ordered = {probe.name: results[probe.name] for probe in probes}
-    return CacheReport(adapter.name, binary.version, binary.source, time.monotonic() - begun, ordered)
+    return CacheReport(adapter.name, binary.version, binary.source, adapter.stores, time.monotonic() - begun, ordered)
 
 
 def probe_stack(

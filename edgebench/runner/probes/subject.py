@@ -21,6 +21,8 @@ from edgebench.tiers.adapter import stamp_seq
 
 TIMEOUT_S = 12.0
 POLL_S = 0.01
+SETTLE_S = 0.05
+"""Apache's answer is in its store some milliseconds after the client has it."""
 _SWITCH = "failing"
 ORIGIN = OriginSpec(app=APP, threads=64, env={FAILING: f"{{work}}/{_SWITCH}"})
 """One process, so that all threads sleep side by side: more of them than any probe asks for at once."""
@@ -71,9 +73,15 @@ class Subject:
         with contextlib.closing(self._connect()) as connection:
             return _ask(connection, page, method, headers)
 
+    def store(self, page: Page, headers: Mapping[str, str] = NO_HEADERS) -> Answer:
+        """Ask for a page; back when a cache that stores it has done so."""
+        answer = self.ask(page, headers=headers)
+        time.sleep(SETTLE_S)
+        return answer
+
     def ask_times(self, page: Page, count: int, headers: Mapping[str, str] = NO_HEADERS) -> list[Answer]:
-        """One after the other."""
-        return [self.ask(page, headers=headers) for _ in range(count)]
+        """One after the other, what can be stored having been stored."""
+        return [self.store(page, headers) for _ in range(count - 1)] + [self.ask(page, headers=headers)]
 
     def ask_at_once(
         self, page: Page, count: int, headers: Callable[[int], Mapping[str, str]] = lambda index: NO_HEADERS

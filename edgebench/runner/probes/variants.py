@@ -15,20 +15,23 @@ _CODINGS = ("gzip", "br", "")
 def vary(subject: Subject) -> Result:
     page = Page("vary", "max-age=60", vary=True)
     asked = [coding for coding in _CODINGS for _ in range(2)]
-    answers = [subject.ask(page, headers={"Accept-Encoding": coding} if coding else {}) for coding in asked]
+    answers = [subject.store(page, {"Accept-Encoding": coding} if coding else {}) for coding in asked]
     wrong = sum(not _right(page, answer, coding) for answer, coding in zip(answers, asked, strict=True))
+    unasked = sum("content-encoding" in each.headers for each, coding in zip(answers, asked, strict=True) if not coding)
     fetches = len(subject.fetches(page))
     evidence = (
-        f"{len(asked)} requests, twice each for gzip, br and without Accept-Encoding: {wrong} got a coding not asked "
-        f"for or another body, {fetches} reached the origin"
+        f"{len(asked)} requests, twice each for gzip, br and without Accept-Encoding: {wrong} got a coding they do not "
+        f"take or another body, {fetches} reached the origin; {unasked} of the 2 without Accept-Encoding got gzip"
     )
     text = f"no, {wrong} of {len(asked)} wrong" if wrong else f"yes, {fetches} of {len(asked)}"
-    return Result(text, evidence, {"wrong": wrong, "fetches": fetches, "requests": len(asked)})
+    text += ", gzip unasked" if unasked else ""
+    return Result(text, evidence, {"wrong": wrong, "fetches": fetches, "requests": len(asked), "unasked": unasked})
 
 
 def _right(page: Page, answer: Answer, coding: str) -> bool:
+    """Whoever sends no Accept-Encoding takes any (RFC 9110, section 12.5.3), strange as it is to get one."""
     got = answer.headers.get("content-encoding", "")
-    if got not in ("", coding) or got == "br":  # the origin knows no Brotli
+    if got not in ("", coding or "gzip") or got == "br":  # the origin knows no Brotli
         return False
     return (gzip.decompress(answer.body) if got == "gzip" else answer.body) == page.body()
 
@@ -50,7 +53,7 @@ def range_cold(subject: Subject) -> Result:
 
 def range_warm(subject: Subject) -> Result:
     page = Page("range-warm", "max-age=60")
-    subject.ask(page)
+    subject.store(page)
     part = subject.ask(page, headers=_PART)
     fetches = len(subject.fetches(page))
     source = "from store" if fetches == 1 else "from origin"
