@@ -59,19 +59,21 @@ class Response:
     Every request makes one: what can be worked out later is, and is kept in slots that are empty until then.
     """
 
-    __slots__ = ("_content", "_data", "_error", "_headers", "_start", "asked", "head", "says")
+    __slots__ = ("_content", "_error", "_headers", "_start", "asked", "data", "head", "says")
 
     _content: bytes
     _error: str | None
     _headers: Headers
     asked: Ready
     """The request. Set by the client."""
+    data: bytes
+    """The body, and what may have come in one piece with it: its head."""
 
     def __init__(self, says: Head, head: bytes, data: bytes, start: int = 0) -> None:
         """`head`: all of it, which `says` is the reading of. The body is what follows `start` in `data`."""
         self.says = says
         self.head = head
-        self._data = data
+        self.data = data
         self._start = start
 
     @classmethod
@@ -84,7 +86,7 @@ class Response:
     @property
     def length(self) -> int:
         """Bytes of the body, in its Content-Encoding."""
-        return len(self._data) - self._start
+        return len(self.data) - self._start
 
     @property
     def error(self) -> str | None:
@@ -115,7 +117,7 @@ class Response:
     @property
     def body(self) -> bytes:
         """As it came, in its Content-Encoding."""
-        return self._data[self._start :]
+        return self.data[self._start :]
 
     @property
     def content(self) -> bytes:

@@ -23,7 +23,7 @@ class CaughtResponse(Response):
     """
 
     def __init__(self, response: Response, fire: Callable[..., None], request_meta: dict[str, Any]) -> None:
-        super().__init__(response.says, response.head, response._data, response._start)
+        super().__init__(response.says, response.head, response.data, response._start)
         self.error, self.asked = response.error, response.asked
         self.request_meta = request_meta | {"response": self}
         self._fire = fire

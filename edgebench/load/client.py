@@ -151,8 +151,9 @@ class EdgeClient(ElaborateClient):
             if says.good:
                 flags |= tabled
             if says.digest_due and asked.is_whole:
-                recorder.digest(says, answer.body)
                 flags |= DIGESTED
+                if says.digested != answer.data:
+                    recorder.digest(says, answer)
             recorder.record_answer(
                 scheduled_ns, sent_ns, connection.first_byte_ns, done_ns, lag_ns, asked, says, answer.length,
                 self._number, connection.port, flags,
@@ -190,12 +191,14 @@ class EdgeClient(ElaborateClient):
         connection, session = self._connection, self._session
         self._scheduled_ns = scheduled_ns
         session.lost += 1
-        error = str(failed) if isinstance(failed, ConnectionFailed) else "unanswered"
+        error, origin_seq = "unanswered", -1
+        if isinstance(failed, ConnectionFailed):
+            error, origin_seq = str(failed), failed.origin_seq
         done_ns = self.free_ns = monotonic_ns()
         if session.recorder is not None:
             session.recorder.record(
                 scheduled_ns, sent_ns, connection.first_byte_ns, done_ns, lag_ns, (asked.method, asked.name),
-                asked.key, 0, 0, None, -1, -1, self._number, connection.port, flags, error,
+                asked.key, 0, 0, None, -1, origin_seq, self._number, connection.port, flags, error,
             )  # fmt: skip
         if not isinstance(failed, ConnectionFailed):
             session.unanswered += 1

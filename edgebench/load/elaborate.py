@@ -132,7 +132,7 @@ class ElaborateClient(Verbs):
             fields = merged({"Cookie": cookie} if cookie else None, fields)
         wire = request_bytes(method, target, self._server.authority, fields, data=body)
         key = key_of(target, fields)
-        is_whole = method == "GET" and not any(field.lower() == "range" for field in fields)
+        is_whole = method == "GET" and "range" not in map(str.lower, fields)
         numbers = self._session.numbers(method, name, key)
         response = self._exchange(Ready(method, name, self.base_url, key, wire, numbers, is_whole))
         if cookies is not None:

@@ -42,6 +42,7 @@ class Head:
         "chunked",
         "claim",
         "digest_due",
+        "digested",
         "encoding",
         "good",
         "keep_alive",
@@ -75,6 +76,8 @@ class Head:
         """Whether the claim says that the answer came from a store; set with `packed`."""
         self.digest_due = False
         """Whether the body's digest belongs in the sample of a plain GET; set with `packed`."""
+        self.digested: bytes | None = None
+        """The bytes that came with this head when the digest in `packed` was taken. Comparing costs a tenth."""
 
     @property
     def is_simple(self) -> bool:
@@ -126,14 +129,14 @@ class HeadReader:
                 result.stamp = value
             elif kind == _AGE:
                 result.age_s = value
-            elif kind == _ENCODING:
-                result.encoding = _with(result.encoding, value)
-            elif kind == _LANGUAGE:
-                result.language = _with(result.language, value)
             elif kind == _KEEP_ALIVE:
                 result.keep_alive = True
             elif kind == _CLOSE:
                 close = True
+            elif kind == _ENCODING:
+                result.encoding = _with(result.encoding, value)
+            elif kind == _LANGUAGE:
+                result.language = _with(result.language, value)
             elif result.chunked:
                 raise ProtocolError("transfer coding other than chunked")
             else:
@@ -192,11 +195,11 @@ def _understood(name: str, value: bytes) -> tuple[int, Any] | tuple[()]:
         return (_CLOSE, True) if b"close" in options else (_KEEP_ALIVE, True) if b"keep-alive" in options else ()
     if name == "age" and value.isdigit() and len(value) <= 18:
         return _AGE, min(int(value), 2**31 - 1)
+    if name == "edgebench-origin":
+        stamp = _STAMP.fullmatch(value)
+        return _ORIGIN, (int(stamp[1]), int(stamp[2])) if stamp else NO_STAMP
     if name == "content-encoding":
         return _ENCODING, value.decode("latin-1")
     if name == "content-language":
         return _LANGUAGE, value.decode("latin-1")
-    if name == "edgebench-origin":
-        stamp = _STAMP.fullmatch(value)
-        return _ORIGIN, (int(stamp[1]), int(stamp[2])) if stamp else NO_STAMP
     return ()

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from edgebench.load.answer import Response
 from edgebench.load.head import Head
 from edgebench.load.request import Key, Ready
 
@@ -202,10 +203,12 @@ class Recorder:
         text = self._texts[says.claim, None, says.encoding, says.language, says.age_s]
         return _pack_says(says.stamp[0], 0, text)
 
-    def digest(self, says: Head, body: bytes) -> None:
-        """Put the body's digest in `says.packed`: records with the flag DIGESTED have it there until the next one."""
+    def digest(self, says: Head, answer: Response) -> None:
+        """Put the digest of the answer's body in `says.packed`, for record_answer with the flag DIGESTED; until an
+        answer with other bytes comes, it stays right."""
         assert says.packed is not None
-        says.packed = b"".join((says.packed[:8], _pack_u32(zlib.crc32(body)), says.packed[12:]))
+        says.digested = answer.data
+        says.packed = says.packed[:8] + _pack_u32(zlib.crc32(answer.body)) + says.packed[12:]
 
     def record_answer(
         self,

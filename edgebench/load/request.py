@@ -19,8 +19,8 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BAD_IN_VALUE = re.compile(r"[\r\n\0]")
 _AUTHORITY = re.compile(r"[!-?A-~]+")  # no @
 _ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
+_BLANKS = " \t"
 _OURS = ("content-length", "transfer-encoding")
-_ACCEPTS = ("accept-encoding", "accept-language")
 
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]] | None
 Body = bytes | str | Mapping[str, Any] | Sequence[tuple[str, Any]] | None
@@ -96,11 +96,20 @@ not known. The target alone, where that is all, takes half the memory, and keys 
 
 def key_of(target: str, headers: Mapping[str, str]) -> Key:
     """The key of a request with these headers, of which no two have the same name."""
-    if not headers:
-        return target
-    values = {name.lower(): value.strip(" \t") for name, value in headers.items()}
-    principal = principal_of(values.get("authorization", ""), values.get("cookie", ""))
-    accepts = "\n".join(f"{name}: {values[name]}" for name in _ACCEPTS if name in values)
+    principal = authorization = cookie = encodings = languages = ""
+    for name, value in headers.items():
+        name, value = name.lower(), value.strip(_BLANKS)
+        if name == "authorization":
+            authorization = value
+        elif name == "cookie":
+            cookie = value
+        elif name == "accept-encoding":
+            encodings = f"{name}: {value}"
+        elif name == "accept-language":
+            languages = f"{name}: {value}"
+    if authorization or cookie:
+        principal = principal_of(authorization, cookie)
+    accepts = f"{encodings}\n{languages}" if encodings and languages else encodings or languages
     return (target, principal, accepts) if principal or accepts else target
 
 
@@ -113,7 +122,7 @@ class Ready:
         self, method: str, name: str, base_url: str, key: Key, wire: bytes, numbers: tuple[int, int],
         is_whole: bool = False,
     ) -> None:  # fmt: skip
-        """`numbers`: of the endpoint and the key. `is_whole`: a GET that asks for no less than all."""
+        """`numbers`: of the endpoint and the key. `is_whole`: a GET that asks for no less than all of the body."""
         self.method, self.name, self.base_url, self.key, self.wire = method, name, base_url, key, wire
         self.target = key if isinstance(key, str) else key[0]
         self.is_head, self.is_whole = method == "HEAD", is_whole

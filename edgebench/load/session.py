@@ -153,7 +153,8 @@ class Session:
             return
         says.packed = self.recorder.packed(says)
         seq = says.stamp[0]
-        says.digest_due = seq >= 0 and seq % DIGEST_EVERY == 0 and says.status == 200
+        if seq % DIGEST_EVERY == 0 and seq >= 0 and says.status == 200:
+            says.digest_due = True
 
     def count(self, sent_ns: int, stamp_ns: int, claim: str | None) -> None:
         """An answer has come. The origin made it for this request if it is stamped later than the request was sent."""

@@ -10,6 +10,7 @@ from ssl import SSLContext
 from types import SimpleNamespace
 from typing import Any, cast
 
+from edgebench.load.answer import Response
 from edgebench.load.client import EdgeClient
 from edgebench.load.connection import Timeouts
 from edgebench.load.head import Head
@@ -65,8 +66,8 @@ class Samples(list[Sample]):
     def packed(self, says: Head) -> bytes:
         return b""
 
-    def digest(self, says: Head, body: bytes) -> None:
-        self.digests.append(zlib.crc32(body))
+    def digest(self, says: Head, answer: Response) -> None:
+        self.digests.append(zlib.crc32(answer.body))
 
     def record_answer(
         self, scheduled_ns: int, sent_ns: int, first_byte_ns: int, done_ns: int, lag_ns: int, asked: Ready, says: Head,

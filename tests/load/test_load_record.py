@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from edgebench.errors import EdgebenchError
 from edgebench.load import samples
+from edgebench.load.answer import Response
 from edgebench.load.head import HeadReader
 from edgebench.load.record import DIGESTED, DTYPE, RECORD, RETRIED, REUSED, UNKNOWN, Recorder, StringTable
 from edgebench.load.request import Ready
@@ -311,7 +312,7 @@ def test_an_answer_is_recorded_with_what_its_head_says_and_the_digest_of_its_own
             says = reader.read(head.encode())
             says.packed = recorder.packed(says)
             if body is not None:
-                recorder.digest(says, body)
+                recorder.digest(says, Response(says, head.encode(), head.encode() + body, len(head)))
             recorder.record_answer(0, number, number, number, 0, asked, says, 5, 1, 1, DIGESTED * (body is not None))
         recorder.close()
         rows = samples.read(Path(name), 0).to_pylist()
