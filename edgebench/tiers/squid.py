@@ -9,6 +9,7 @@ import ssl
 import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import closing
+from typing import ClassVar
 
 from edgebench.errors import UserError
 from edgebench.model import ClaimedOutcome, ExpiryRule, Profile
@@ -70,7 +71,7 @@ class Squid(Adapter):
     )
     serves_tls = True
     purges_one = True
-    lacks = {
+    lacks: ClassVar[Mapping[Profile, tuple[str, ...]]] = {
         Profile.STRICT: (_ONE_VARIANT,),
         Profile.RESILIENT: (
             "stale-while-revalidate",
@@ -85,7 +86,7 @@ class Squid(Adapter):
     def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
         if place.workers > 1:
             raise UserError(
-                f"squid: workers = {place.workers}: several processes of one Squid need sockets in a system folder; use 1"
+                f"squid: workers = {place.workers}: processes of one Squid need sockets in a system folder; use 1"
             )
         text = render(
             "squid.conf.j2", directory=place.directory, port=place.port, origin_port=place.origin_port,

@@ -1,0 +1,164 @@
+"""Apache Traffic Server, from the system's packages: its server alone, without the manager that would restart it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+from edgebench.model import ClaimedOutcome, ExpiryRule, Profile
+from edgebench.tiers.adapter import (
+    PROBE_PATH,
+    Adapter,
+    Binary,
+    LogLine,
+    Place,
+    Process,
+    PurgeFailed,
+    ask,
+    first_that_runs,
+    render,
+    stamp_seq,
+    version_of,
+    which,
+)
+
+_SECTION = "=== "
+_COUNTERS_PATH = PROBE_PATH.removeprefix("/") + "ats"
+_PLUGINS = "/usr/lib/trafficserver/modules"
+_POLL_S = 0.02
+_PATIENCE_S = 10.0
+_STATISTICS = "proxy.process.http."
+_COUNTERS = {
+    "requests": ("incoming_requests",),
+    "hits": ("transaction_counts.hit_fresh",),
+    "collapsed": ("cache_hit_rww",),
+    "revalidated": ("cache_hit_revalidated",),
+    "misses": ("cache_miss_cold", "cache_miss_changed"),
+    # Not outgoing_requests: the questions for these statistics are among them.
+    "origin_requests": ("origin.make_new", "origin.reuse"),
+}
+"""Our name of a counter, and the statistics it is the sum of."""
+_PRIVATE_WAITS = "to let requests go side by side whose answers turn out to be private: they wait for up to two others"
+_VERDICTS = {
+    "TCP_HIT": ClaimedOutcome.HIT,
+    "TCP_MEM_HIT": ClaimedOutcome.HIT,
+    "TCP_IMS_HIT": ClaimedOutcome.HIT,
+    "TCP_CF_HIT": ClaimedOutcome.HIT,
+    "TCP_REFRESH_HIT": ClaimedOutcome.REVALIDATED,
+    "TCP_REFRESH_FAIL_HIT": ClaimedOutcome.STALE,
+    "TCP_REF_FAIL_HIT": ClaimedOutcome.STALE,
+    "TCP_REFRESH_MISS": ClaimedOutcome.MISS,
+    "TCP_CLIENT_REFRESH": ClaimedOutcome.MISS,
+    "TCP_EXPIRED_MISS": ClaimedOutcome.MISS,
+    "TCP_IMS_MISS": ClaimedOutcome.MISS,
+    "TCP_MISS": ClaimedOutcome.MISS,
+}
+_FAILED = 500
+
+
+class Ats(Adapter):
+    """Freshness in whole seconds of wall clock, kept until the second after floor(stored) + TTL has begun.
+
+    Updates the stored headers from a 304, so the stamp is the 304's.
+    """
+
+    name = "ats"
+    expiry = ExpiryRule(whole_seconds=True, extra_s=1)
+    collapses_misses = True
+    collapses_expired = True
+    how_to_get = "make caches (apt-get install trafficserver), or your system's package, or set EDGEBENCH_ATS"
+    serves_tls = True
+    purges_one = True
+    lacks: ClassVar[Mapping[Profile, tuple[str, ...]]] = {
+        Profile.STRICT: (_PRIVATE_WAITS,),
+        Profile.RESILIENT: (
+            "stale-while-revalidate",
+            "stale-if-error as the answer says: it is not read; all is served for a day where the origin fails",
+            _PRIVATE_WAITS,
+        ),
+    }
+
+    def find(self) -> Binary | None:
+        return first_that_runs(self.name, ((which("traffic_server"), "system"),), _version)
+
+    def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
+        text = render(
+            "ats.conf.j2", directory=place.directory, port=place.port, origin_port=place.origin_port,
+            workers=place.workers, storage_mb=place.storage_mb, chain=place.tls.chain if place.tls else None,
+            profile=place.profile.value, counters_path=_COUNTERS_PATH, log_stem=place.log.stem,
+            bindir=Path(binary.path).parent, plugins=_plugins(binary.path),
+        )  # fmt: skip
+        sections = (section.partition("\n") for section in f"\n{text}".split(f"\n{_SECTION}")[1:])
+        return {name: body for name, _, body in sections}
+
+    def processes(self, binary: Binary, place: Place) -> tuple[Process, ...]:
+        return (Process("traffic_server", (binary.path, f"--run-root={place.directory / 'runroot.yaml'}")),)
+
+    def read_log(self, place: Place) -> Iterable[LogLine]:
+        with place.log.open() as lines:
+            for line in lines:
+                at, port, method, status, result, fetched, stamp, key = line.rstrip("\n").split(" ", 7)
+                if not key.startswith(PROBE_PATH) and method != "PURGE":
+                    yield LogLine(
+                        wall_s=float(at), port=int(port), method=method, key=key, status=int(status),
+                        verdict=_verdict(result, int(status), int(fetched)), origin_seq=stamp_seq(stamp),
+                    )  # fmt: skip
+
+    def counters(self, binary: Binary, place: Place) -> Mapping[str, float]:
+        """Its threads' counts are summed up some times a second: waits until its own first question is among them."""
+        deadline = time.monotonic() + _PATIENCE_S
+        before = now = _counted(place)
+        while now["requests"] == before["requests"] and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+            now = _counted(place)
+        return now
+
+    def purge(self, binary: Binary, place: Place, key: str | None = None) -> None:
+        if key is None:
+            raise NotImplementedError("ats cannot forget everything: that takes its manager")
+        status = ask(place, "PURGE", key)
+        if status not in (200, 404):  # 404: it had nothing of the kind
+            raise PurgeFailed(f"ats answered PURGE {key} with {status}")
+
+
+def _verdict(result: str, status: int, fetched: int) -> ClaimedOutcome:
+    """What ATS did, from its result code, the status it gave, and the one the origin gave (0: none)."""
+    if result.startswith("ERR_") or (status >= _FAILED > fetched):
+        return ClaimedOutcome.ERROR
+    if status < _FAILED <= fetched:
+        return ClaimedOutcome.STALE
+    return _VERDICTS.get(result, ClaimedOutcome.UNKNOWN)
+
+
+def _counted(place: Place) -> dict[str, float]:
+    """ATS's own statistics, which it shows on the port of its clients."""
+    if place.tls is None:
+        connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=_PATIENCE_S)
+    else:
+        context = ssl.create_default_context(cafile=str(place.tls.ca))
+        connection = http.client.HTTPSConnection("127.0.0.1", place.port, timeout=_PATIENCE_S, context=context)
+    with closing(connection):
+        connection.request("GET", f"/{_COUNTERS_PATH}", headers={"Connection": "close"})
+        said = json.loads(connection.getresponse().read())["global"]
+    return {name: sum(float(said[f"{_STATISTICS}{part}"]) for part in parts) for name, parts in _COUNTERS.items()}
+
+
+@cache
+def _plugins(binary: str) -> Path:
+    """The folder of the plugins that belong to a traffic_server, as its own traffic_layout tells it."""
+    layout = str(Path(binary).with_name("traffic_layout"))
+    return Path(version_of([layout], r"PLUGINDIR: (\S+)") or _PLUGINS)
+
+
+def _version(path: str) -> str:
+    return version_of([path, "-V"], r"traffic_server - (\S+)")
+
+
+ADAPTER = Ats()
