@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from edgebench.analysis.evidence import Check
-from edgebench.analysis.joined import Joined, filled
+from edgebench.analysis.joined import OK, Joined, filled
 from edgebench.analysis.tables import Bools, Ints, shared_codes
 
-OK = 200
 CUT_OFF = "answer cut off"
 DIGEST, LENGTH = "digest", "length"
 
@@ -22,17 +21,17 @@ def broken_bodies(joined: Joined) -> Check | None:
     if not joined.says("encoding"):
         return None
     samples, ledger = joined.samples, joined.ledger
-    encodings, row_encodings = shared_codes(joined.text("encoding"), joined.row_text("encoding"))
-    known = (
-        samples["encoding"].notna().to_numpy(dtype=bool) & ledger["encoding"].notna().to_numpy(dtype=bool)[joined.row]
-    )
-    whole = joined.has & ~joined.error & known & (encodings == row_encodings) & _both(joined)
+    encodings, row_encodings = shared_codes(joined.text("encoding"), joined.body_text("encoding"))
+    body = np.maximum(joined.body, 0)
+    known, row_known = (table["encoding"].notna().to_numpy(dtype=bool) for table in (samples, ledger))
+    whole = joined.has & (joined.body >= 0) & ~joined.error & known & row_known[body] & (encodings == row_encodings)
+    whole &= _both(joined, body)
     lengths, row_lengths = (table["bytes"].to_numpy(dtype=np.int64) for table in (samples, ledger))
-    sent = row_lengths[joined.row]
-    checked = whole & joined.rows.complete[joined.row]
+    sent = row_lengths[body]
+    checked = whole & joined.rows.complete[body] & ((body == joined.row) | _steady(joined)[body])
     length = checked & (lengths != sent)
     digests, row_digests = _digest(samples), _digest(ledger)[joined.row]
-    digest = whole & (digests >= 0) & (row_digests >= 0) & (digests != row_digests)
+    digest = whole & (body == joined.row) & (digests >= 0) & (row_digests >= 0) & (digests != row_digests)
 
     def say(at: int) -> str:
         if length[at]:
@@ -52,13 +51,23 @@ def cut_off(joined: Joined) -> Check:
     return joined.check(cut & checked, checked, lambda at: errors.iloc[at])
 
 
-def _both(joined: Joined) -> Bools:
+def _both(joined: Joined, body: Ints) -> Bools:
     """GET and 200 on both sides: a 206 is part of a body, a 304 and an answer to HEAD have none."""
     both = np.ones(len(joined.samples), dtype=bool)
-    for table, at in ((joined.samples, np.arange(len(both))), (joined.ledger, joined.row)):
+    for table, at in ((joined.samples, np.arange(len(both))), (joined.ledger, body)):
         right = (table["method"] == "GET").to_numpy(dtype=bool) & (table["status"].to_numpy(dtype=np.int64) == OK)
         both &= right[at]
     return both
+
+
+def _steady(joined: Joined) -> Bools:
+    """Rows whose version has one length throughout, in their encoding: then it matters not which of them is stored."""
+    rows, encoding = joined.rows, filled(joined.ledger["encoding"])
+    whole = (rows.status == OK) & rows.complete & (joined.ledger["method"] == "GET").to_numpy(dtype=bool)
+    lengths = joined.ledger["bytes"].where(whole)
+    groups = lengths.groupby([rows.codes, rows.version, encoding.to_numpy()])
+    steady: Bools = (groups.transform("min") == groups.transform("max")).to_numpy(dtype=bool)
+    return steady
 
 
 def _digest(table: pd.DataFrame) -> Ints:

@@ -12,7 +12,7 @@ from edgebench.analysis.witnesses import NOT_MODIFIED
 from edgebench.model import Outcome
 
 HOP_FACTOR, HOP_EXTRA_NS = 3, 2_000_000
-"""Who was sent so many times the usual way to the origin, plus 2 ms, before another's end could have overlapped it."""
+"""Who was sent so many times the usual way to the origin, plus 2 ms, before another's end could overlap it."""
 
 
 def collapse(joined: Joined) -> Collapse:
@@ -129,24 +129,20 @@ def serialised(joined: Joined, slots: int | None) -> Check:
     rows, proof = joined.rows, joined.proof
     samples = np.flatnonzero((proof.caused >= 0) & ~joined.error)
     row = proof.caused[samples]
-    sound = (filled(joined.ledger["fault"]) == "").to_numpy(dtype=bool)
-    lone = rows.safe & ~(rows.ttl_s > 0) & (rows.start >= 0) & sound
-    sent = nanoseconds(joined.samples, "sent_ns")
-    way_ns = np.maximum(rows.start[row] - sent[samples], 0)
-    # Where many wait, their median way is the wait; the shortest tenth is not.
-    hop_ns = HOP_FACTOR * int(np.quantile(way_ns, 0.1)) + HOP_EXTRA_NS if len(row) else 0
-    chosen = lone[row]
-    samples, row = samples[chosen], row[chosen]
     order = np.lexsort((rows.start[row], rows.codes[row]))
     samples, row = samples[order], row[order]
-    until = _latest_before(rows.codes[row], rows.end[row])
-    together = (sent[samples] + hop_ns < until) & _room(rows.start, rows.end, until, slots)
+    sent, until = nanoseconds(joined.samples, "sent_ns")[samples], _latest_before(rows.codes[row], rows.end[row])
+    way_ns = (rows.start[row] - sent)[(until <= sent) & (rows.start[row] >= sent)]
+    hop_ns = (HOP_FACTOR * int(np.median(way_ns)) if len(way_ns) else 0) + HOP_EXTRA_NS
+    sound = (filled(joined.ledger["fault"]) == "").to_numpy(dtype=bool)
+    lone = (rows.safe & ~(rows.ttl_s > 0) & (rows.start >= 0) & sound)[row]
+    together = lone & (sent + hop_ns < until) & _room(rows.start, rows.end, until, slots)
     waited = together & (rows.start[row] >= until)
     n = len(joined.samples)
     wrong, checked = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
     wrong[samples[waited]], checked[samples[together]] = True, True
     held_ms = np.zeros(n)
-    held_ms[samples] = (rows.start[row] - sent[samples]) / NS_PER_MS
+    held_ms[samples] = (rows.start[row] - sent) / NS_PER_MS
     return joined.check(wrong, checked, lambda at: f"reached the origin {held_ms[at]:,.0f} ms after it was sent")
 
 

@@ -10,10 +10,21 @@ import pandas as pd
 
 from edgebench.analysis.evidence import MOST_EXAMPLES, Check, Example
 from edgebench.analysis.proof import Proof
-from edgebench.analysis.tables import NS_PER_S, Bools, Floats, Ints, nanoseconds, resource_codes, seconds_or_nan
-from edgebench.analysis.witnesses import Rows, is_error
+from edgebench.analysis.tables import (
+    NS_PER_S,
+    Bools,
+    ByTime,
+    Floats,
+    Ints,
+    nanoseconds,
+    resource_codes,
+    seconds_or_nan,
+    shared_codes,
+)
+from edgebench.analysis.witnesses import NOT_MODIFIED, Rows, is_error
 from edgebench.model import TrialRecord
 
+OK = 200
 Say = Callable[[int], str]
 """What is wrong with the sample at this position."""
 
@@ -33,6 +44,9 @@ class Joined:
     """n, whether a stamp came back that the ledger knows."""
     row: Ints
     """n, the row of that stamp; 0 where there is none."""
+    body: Ints
+    """n, the row that sent the body the sample carries: `row`, or where that is a 304, the last 200 of its key and
+    version in the sample's encoding; -1: not known."""
     own: Bools
     """n, whether the sample made the origin produce the very response it got, for what it asked."""
     error: Bools
@@ -44,7 +58,8 @@ class Joined:
         has, row = proof.answer >= 0, np.maximum(proof.answer, 0)
         own = has & (proof.caused == proof.answer) & (codes == row_codes[row])
         rows = Rows.of(ledger, row_codes)
-        return cls(record, samples, ledger, proof, codes, rows, has, row, own, is_error(samples))
+        body = _body_rows(samples, ledger, rows, row)
+        return cls(record, samples, ledger, proof, codes, rows, has, row, body, own, is_error(samples))
 
     def says(self, *columns: str) -> bool:
         """Whether samples and ledger both have these columns: an older run folder has them empty."""
@@ -57,6 +72,11 @@ class Joined:
     def row_text(self, column: str) -> pd.Series:
         """A column of the ledger, per sample: of the row it is from."""
         return filled(self.ledger[column]).iloc[self.row].reset_index(drop=True)
+
+    def body_text(self, column: str) -> pd.Series:
+        """A column of the ledger, per sample: of the row that sent its body; the empty text where it is not known."""
+        texts = filled(self.ledger[column]).iloc[np.maximum(self.body, 0)].reset_index(drop=True)
+        return texts.where(self.body >= 0, "")
 
     def row_number(self, column: str) -> Floats:
         return seconds_or_nan(self.ledger, column)[self.row]
@@ -86,6 +106,18 @@ class Joined:
 
     def since_s(self, at_ns: int) -> float:
         return (at_ns - self.record.measure_start_ns) / NS_PER_S
+
+
+def _body_rows(samples: pd.DataFrame, ledger: pd.DataFrame, rows: Rows, row: Ints) -> Ints:
+    confirmed = np.flatnonzero(rows.status[row] == NOT_MODIFIED)
+    codes, row_codes = shared_codes(samples["encoding"], ledger["encoding"])
+    many, kinds = int(rows.version.max()) + 1, int(max(codes.max(initial=0), row_codes.max(initial=0))) + 1
+    resource = rows.codes * many + rows.version
+    whole = ByTime.of(resource * kinds + row_codes, rows.end, (rows.status == OK) & rows.safe & rows.complete)
+    wanted = resource[row[confirmed]] * kinds + codes[confirmed]
+    body = row.copy()
+    body[confirmed] = whole.last(wanted, rows.end[row[confirmed]])
+    return body
 
 
 def filled(column: pd.Series) -> pd.Series:

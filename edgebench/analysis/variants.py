@@ -49,7 +49,7 @@ def _encoding(joined: Joined, good: Bools) -> Bools:
     if not joined.says("encoding") or not joined.samples["accepts"].notna().any():
         return np.zeros(len(good), dtype=bool)
     wrong = good & joined.samples["accepts"].notna().to_numpy(dtype=bool) & _has_body(joined)
-    came, made = shared_codes(joined.text("encoding"), joined.row_text("encoding"))
+    came, made = shared_codes(joined.text("encoding"), joined.body_text("encoding"))
     wrong &= _varies(joined, "accept-encoding") | (came != made)
     wrong &= ~_pairwise(joined.text("accepts"), joined.text("encoding"), lambda a, b: takes_coding(_lines(a)[0], b))
     return wrong & ~_origins_choice(joined, "encoding")
@@ -87,9 +87,11 @@ def _plain(key: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _lines(accepts: str) -> tuple[str, str]:
-    """Accept-Encoding and Accept-Language of a sample."""
-    encoding, _, language = accepts.partition("\n")
-    return encoding, language
+    """Accept-Encoding and Accept-Language of a sample; empty where it sent none."""
+    sent = {
+        name.strip().lower(): value.strip() for name, _, value in (one.partition(":") for one in accepts.split("\n"))
+    }
+    return sent.get("accept-encoding", ""), sent.get("accept-language", "")
 
 
 def _has_body(joined: Joined) -> Bools:
@@ -100,9 +102,9 @@ def _has_body(joined: Joined) -> Bools:
 
 def _varies(joined: Joined, field: str) -> Bools:
     """Per sample, whether the app says that this response depends on this header of the request."""
-    names = pd.unique(joined.row_text("vary"))
+    names = pd.unique(joined.body_text("vary"))
     naming = [name for name in names if {field, "*"} & {part.strip().lower() for part in name.split(",")}]
-    return joined.row_text("vary").isin(naming).to_numpy(dtype=bool)
+    return joined.body_text("vary").isin(naming).to_numpy(dtype=bool)
 
 
 def _pairwise(left: pd.Series, right: pd.Series, agree: Callable[[str, str], bool]) -> Bools:

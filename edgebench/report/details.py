@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from edgebench.analysis.correctness import stores
 from edgebench.analysis.results import Analysis, CellResult, TrialResult
-from edgebench.model import Bound, Ceiling, Estimate, ExpiryRule, Outcome, Reason, TrustStatus
+from edgebench.model import Bound, Ceiling, Estimate, Outcome, Profile, Reason, TrialRecord, TrustStatus
 from edgebench.report import format as fmt
 from edgebench.report.charts.data import cell_name
 from edgebench.report.metrics import metric
@@ -95,10 +96,29 @@ def _configuration(analysis: Analysis, cell: CellResult) -> tuple[str, str]:
     return f"Configuration: as of {cell_name(first)}, but for", "\n".join(lines)
 
 
-def expiry_words(rule: ExpiryRule | None) -> str:
+PROFILES = {
+    Profile.STRICT: "a TTL is kept exactly, nothing is served past it",
+    Profile.RESILIENT: "past its TTL an answer is served as its Cache-Control permits",
+    Profile.DEFAULT: "the cache as its package ships it",
+}
+
+
+def profile_words(record: TrialRecord) -> str:
+    """The profile the tier was asked to follow, and what of it this cache cannot do."""
+    profile = record.trial.cell.tier.profile
+    lacks = f"; cannot: {', '.join(record.tier.lacks)}" if record.tier.lacks else ""
+    return f"{profile}: {PROFILES[profile]}{lacks}"
+
+
+def expiry_words(record: TrialRecord) -> str:
     """When this cache takes an answer for fresh, in a sentence."""
+    rule = record.tier.expiry
     if rule is None:
-        return "Stores nothing."
+        if not stores(record):
+            return "Stores nothing."
+        if record.tier.kind == "url":
+            return "Not known: somebody’s own tier. Nothing is predicted."
+        return "Not foretold in this profile: nothing is predicted."
     if not rule.whole_seconds and not rule.extra_s:
         return "Fresh for exactly its TTL after it was stored."
     start = "the whole second it was stored in" if rule.whole_seconds else "the moment it was stored"
@@ -114,7 +134,11 @@ def _facts(cell: CellResult) -> tuple[tuple[str, str], ...]:
     facts = [("Load", cell.summary.load), ("Network", cell.summary.network)]
     if tier.version:
         facts.append(("Version", f"{tier.kind} {tier.version}"))
-    facts.append(("Expiry", expiry_words(tier.expiry) + (f" ({tier.expiry})" if tier.expiry else "")))
+    elif tier.binary:
+        facts.append(("Address", tier.binary))
+    if tier.kind != "direct":
+        facts.append(("Profile", profile_words(record)))
+    facts.append(("Expiry", expiry_words(record) + (f" ({tier.expiry})" if tier.expiry else "")))
     if tier.argv:
         facts.append(("Cache started by", shlex.join(tier.argv)))
     facts += [

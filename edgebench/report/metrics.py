@@ -110,7 +110,45 @@ METRICS: Mapping[str, Metric] = {
         "the size they have in this cell: the generator can send at least that. Beyond 70 % of it a cell is SUSPECT; "
         "near all of it a throughput is printed as ≥, since the cache may be able to do more.",
     ),
-    "leaks": Metric("Leaks", "count", "Answers made for one user that another user received."),
+    "staleness_true_p99_s": Metric(
+        "Staleness p99, true version",
+        "s",
+        "For how long the origin had already given another version, at most, in 99 % of the answers with a version; 0 "
+        "for those that are current.",
+    ),
+    "outdated_share": Metric(
+        "Outdated", "ratio", "Answers with a version that the origin had replaced before ÷ all answers with a version."
+    ),
+    "leaks": Metric(
+        "Leaks",
+        "count",
+        "Answers made for one user, not to be shared, that another user or an anonymous client received; per trial, "
+        "warm-up included.",
+    ),
+    "wrong_variants": Metric(
+        "Wrong variants",
+        "count",
+        "Answers in an encoding or language that was not accepted, or of another key; per trial, warm-up included.",
+    ),
+    "broken_bodies": Metric(
+        "Broken bodies",
+        "count",
+        "Whole answers whose length or sampled digest is not the origin’s; per trial, warm-up included.",
+    ),
+    "over_stale": Metric(
+        "Too old",
+        "count",
+        "Answers from store older than TTL + what the profile permits beyond it + 1 s; per trial, warm-up included.",
+    ),
+    "collapse_factor": Metric(
+        "Fetches per need",
+        "count",
+        "Origin requests for what can be stored ÷ expiries and first misses; fetches of one key that overlap in time "
+        "are one need. 1 where each was collapsed.",
+    ),
+    "origin_concurrency_max": Metric(
+        "At the origin at once", "count", "Most requests that were at the origin at one time, warm-up included."
+    ),
 }
 
 _UNITS = {

@@ -20,6 +20,7 @@ from edgebench.report.charts.offload import offload_chart
 from edgebench.report.charts.outcomes import outcome_chart
 from edgebench.report.charts.overtime import over_time_chart
 from edgebench.report.charts.throughput import throughput_chart
+from edgebench.report.correctness import correctness_section
 from edgebench.report.metrics import definitions
 from edgebench.report.palette import PAINT
 from edgebench.report.parts import Chart, Table
@@ -88,6 +89,7 @@ def _html(analysis: Analysis, ctx: data.Context, first: Section, sections: list[
         baseline=ctx.baseline.summary.tier if ctx.baseline else "",
         latency=first,
         sections=sections,
+        correctness=correctness_section(analysis),
         cells=details.cell_details(analysis, full=full),
         full=full,
         names={cell.summary.id: data.cell_name(cell) for cell in analysis.cells},

@@ -7,6 +7,7 @@ import io
 import math
 from dataclasses import dataclass
 
+from edgebench.analysis.correctness import stores
 from edgebench.analysis.results import Analysis, CellResult
 from edgebench.model import Estimate, TrustStatus
 from edgebench.report import format as fmt
@@ -84,7 +85,7 @@ def anchor(index: int, cell: CellResult) -> str:
 def _figure(cell: CellResult, name: str, heading: str) -> Figure:
     estimate = cell.summary.metrics.get(name)
     if estimate is None or fmt.missing(estimate.value):
-        no_cache = bool(cell.trials) and all(trial.record.tier.kind == "direct" for trial in cell.trials)
+        no_cache = bool(cell.trials) and not any(stores(trial.record) for trial in cell.trials)
         hint = "not applicable: nothing is stored" if no_cache else "not enough data"
         return Figure(heading, fmt.MISSING, hint=hint)
     unit = metric(name, estimate.unit).unit
