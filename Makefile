@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench report check capabilities selftest bench-origin bench-generator bench-recorder lint test caches lock clean
+.PHONY: help setup bench report check capabilities selftest bench-origin bench-generator bench-recorder prove-faults lint test caches lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench-generator: $(READY) ## Measure the generator beside wrk, hey and k6 (6 min
 
 bench-recorder: $(READY) ## Measure what recording costs: CPU, send lag, memory (90 s)
 	@$(BIN)/python -m benchmarks.recorder
+
+prove-faults: $(READY) ## Run the harness through a proxy with every known fault, 30 s each, and ten times without (15 min)
+	@$(BIN)/python -m benchmarks.broken_proxy
 
 lint: $(READY) ## Lint and types
 	@$(BIN)/ruff check .

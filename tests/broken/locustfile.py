@@ -5,7 +5,7 @@ from locust import tag, task
 from edgebench.load import EdgeUser
 
 TOKENS = [{"Authorization": f"Bearer user{number}"} for number in range(8)]
-GZIP = {"Accept-Encoding": "gzip"}
+GZIP, PLAIN = {"Accept-Encoding": "gzip"}, {"Accept-Encoding": "identity"}
 NEWS = 4
 
 
@@ -16,7 +16,7 @@ class Reader(EdgeUser):
 
     @task(2)
     def item_plain(self) -> None:
-        self.client.get(f"/items/{self.popular()}", name="/items/[n] (plain)")
+        self.client.get(f"/items/{self.popular()}", name="/items/[n] (plain)", headers=PLAIN)
 
     @task(3)
     def news(self) -> None:

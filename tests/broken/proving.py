@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from edgebench.analysis.tables import frame
-from edgebench.model import CellSummary, Reason, ReasonCode, Summary
+from edgebench.analysis.results import Analysis, TrialResult
+from edgebench.analysis.run import analyse
+from edgebench.model import CellSummary, Reason, ReasonCode
 from edgebench.runner.placement import available_cores, on_cores, place
 from edgebench.runner.services import free_port
 from edgebench.store import RunFolder
@@ -59,60 +60,60 @@ class Proved:
     """One proxy: what it did, and what the harness says of it."""
 
     account: Account
+    trial: TrialResult
     cell: CellSummary
     reasons: tuple[Reason, ...]
     """Of the run's trust, those that touch this proxy's cell and are among WRONG."""
+    findings: frozenset[str]
+    """Codes of the run's findings that name this proxy."""
     samples: pd.DataFrame
-    """store.SAMPLES, with `wronged`: whether the proxy says it served this one wrongly, and its `detail`."""
+    """TrialResult.samples in the order of sending, with `wronged` (the proxy says that it served this one wrongly) and
+    its `detail`."""
 
     @property
     def codes(self) -> set[ReasonCode]:
         return {reason.code for reason in self.reasons}
 
-    def metric(self, name: str) -> float | None:
-        return self.cell.metrics[name].value
-
-    @property
-    def first(self) -> int | None:
-        """How many requests had been sent, with it, when the first was served wrongly; None: none was."""
-        wronged = self.samples["wronged"].to_numpy()
-        return int(wronged.argmax()) + 1 if wronged.any() else None
+    def wronged(self, of: Callable[[str], bool] = lambda detail: True) -> int:
+        """How many requests the proxy says it served wrongly, of those with such a detail."""
+        return sum(of(each.detail) for each in self.account.injected)
 
 
-def prove(folder: Path, faults: Mapping[str, Fault], measure_s: int, seed: int = 1) -> dict[str, Proved]:
+def prove(folder: Path, faults: Mapping[str, Fault], measure_s: float, seed: int = 1) -> dict[str, Proved]:
     """Measure each of these proxies, by name, for so long in one run. `folder` takes the run and the accounts."""
     origin_port = free_port()
-    system = place(available_cores()).system
-    with ExitStack() as running, on_cores(system):  # the generator has its core to itself
-        proxies = {
-            name: running.enter_context(Running.start(fault, origin_port, folder)) for name, fault in faults.items()
-        }
+    with ExitStack() as running:
+        with on_cores(place(available_cores()).system):  # the generator has its core to itself
+            proxies = {
+                name: running.enter_context(Running.start(fault, origin_port, folder)) for name, fault in faults.items()
+            }
         path = folder / "scenario.toml"
         text = SCENARIO.format(
             seed=seed, baseline=next(iter(faults)), rate_rps=RATE_RPS, measure_s=measure_s, origin_port=origin_port,
             ttl_s=TTL_S,
         )  # fmt: skip
         path.write_text(text + "".join(TIER.format(name=name, url=proxy.url) for name, proxy in proxies.items()))
-        run = measured(path, folder, origin_port)
+        run = measured(path, folder)
         accounts = {name: proxy.end() for name, proxy in proxies.items()}
-    summary = run.read_summary()
-    return {name: _proved(account, summary, run, name) for name, account in accounts.items()}
+    analysis = analyse(run)
+    return {name: _proved(account, analysis, name) for name, account in accounts.items()}
 
 
-def measured(scenario: Path, folder: Path, origin_port: int) -> RunFolder:
+def measured(scenario: Path, folder: Path) -> RunFolder:
     """The run folder, after `edgebench run`."""
     words = [sys.executable, "-m", "edgebench", "run", str(scenario), "--out", str(folder / "reports"), "--no-ceiling"]
-    with on_cores(available_cores()):
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=3600, check=False)
-    assert done.returncode in (0, 3), f"origin on port {origin_port}: {done.stdout}{done.stderr}"
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=3600, check=False)
+    assert done.returncode in (0, 3), f"{done.stdout}{done.stderr}"
     return RunFolder(folder / "reports" / "latest")
 
 
-def _proved(account: Account, summary: Summary, run: RunFolder, name: str) -> Proved:
-    cell = next(cell for cell in summary.cells if cell.tier == name)
-    reasons = tuple(reason for reason in summary.trust.reasons if reason.code in WRONG and (cell.id in reason.cells))
-    samples = frame(run.trial(f"{cell.id}-r1").read_table("samples"))
-    return Proved(account, cell, reasons, with_truth(samples, account))
+def _proved(account: Account, analysis: Analysis, name: str) -> Proved:
+    result = next(result for result in analysis.cells if result.summary.tier == name)
+    trust, cell = analysis.summary.trust, result.summary
+    reasons = tuple(reason for reason in trust.reasons if reason.code in WRONG and cell.id in reason.cells)
+    findings = frozenset(each.code for each in analysis.summary.findings if each.text.startswith(f"{name} "))
+    (trial,) = result.trials
+    return Proved(account, trial, cell, reasons, findings, with_truth(trial.samples, account))
 
 
 def with_truth(samples: pd.DataFrame, account: Account) -> pd.DataFrame:

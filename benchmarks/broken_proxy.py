@@ -1,0 +1,108 @@
+"""That a cache which does wrong is found out, and one which does not is not.
+
+    make prove-faults     prints the table and writes it to benchmarks/broken_proxy.json (15 minutes)
+
+The harness measures through the proxy of tests/broken at 500 requests/s for 30 s: once with each of its faults, then
+ten times, each time with other requests, without one. What it found is laid beside the proxy's own account.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.broken.faults import Fault
+from tests.broken.proving import RATE_RPS, Proved, prove
+from tests.broken.verdicts import SOUGHT
+
+SECONDS = 30.0
+RUNS = 10
+RESULTS = Path(__file__).with_suffix(".json")
+FAULTS = tuple(fault for fault in Fault if fault is not Fault.NONE)
+WRONG_FINDINGS = frozenset(
+    ("LEAK", "WRONG_VARIANT", "BROKEN_BODY", "CUT_OFF", "OVER_STALE", "STORED_PRIVATE", "NOT_COLLAPSED", "SERIALISED")
+)
+HEAD = f"{'fault':22}{'requests':>9}{'injected':>10}{'visible':>9}{'found':>7}{'first at':>10}  told as"
+
+
+def through(fault: Fault, seconds: float, seed: int) -> Proved:
+    """One run of the harness through one proxy."""
+    with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
+        return prove(Path(folder), {"correct" if fault is Fault.NONE else fault: fault}, seconds, seed)[
+            "correct" if fault is Fault.NONE else fault
+        ]
+
+
+def raised(proved: Proved) -> list[str]:
+    """Every reason and finding that says that something is wrong."""
+    return sorted({*map(str, proved.codes), *(proved.findings & WRONG_FINDINGS)})
+
+
+def fault_row(fault: Fault, seconds: float) -> dict[str, Any]:
+    sought, proved = SOUGHT[fault], through(fault, seconds, seed=1)
+    found, told = sought.found(proved), raised(proved)
+    return {
+        "requests": len(proved.samples),
+        "injected": proved.wronged(),
+        "visible": sought.visible(proved),
+        "found": found.count,
+        "first_found_at_request": found.after_requests,
+        "sought": str(sought.told),
+        "told": str(sought.told) in told,
+        "raised": told,
+        "trust": proved.cell.trust,
+    }
+
+
+def correct_row(seconds: float, seed: int) -> dict[str, Any]:
+    proved = through(Fault.NONE, seconds, seed)
+    checks = proved.trial.correctness
+    counted = {"leak": checks.leak, "wrong_variant": checks.wrong_variant, "broken_body": checks.broken_body,
+               "cut_off": checks.cut_off, "over_stale": checks.over_stale, "stored_private": checks.stored_private}  # fmt: skip
+    return {
+        "seed": seed,
+        "requests": len(proved.samples),
+        "raised": raised(proved),
+        "counts": {name: check.count for name, check in counted.items() if check is not None},
+        "claims_contradicted": proved.trial.contradicted.get("claim"),
+        "collapse_factor": checks.collapse.mean if checks.collapse else None,
+    }
+
+
+def run(faults: list[Fault], seconds: float, runs: int) -> bool:
+    """Print and write as it goes; whether all was as it should be."""
+    results: dict[str, Any] = {
+        "cores": os.cpu_count(), "rate_rps": RATE_RPS, "seconds": seconds, "faults": {}, "correct": []
+    }  # fmt: skip
+    print(HEAD)
+    for fault in faults:
+        row = results["faults"][str(fault)] = fault_row(fault, seconds)
+        first = row["first_found_at_request"]
+        print(
+            f"{fault:22}{row['requests']:9,}{row['injected']:10,}{row['visible']:9,}{row['found']:7,}"
+            f"{'-' if first is None else format(first, ','):>10}  {row['sought'] if row['told'] else 'NOT TOLD'}",
+            flush=True,
+        )
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    for seed in range(1, runs + 1):
+        row = correct_row(seconds, seed)
+        results["correct"].append(row)
+        print(f"correct, run {seed:<9}{row['requests']:9,}  {', '.join(row['raised']) or 'nothing'}", flush=True)
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    return all(row["told"] for row in results["faults"].values()) and not any(
+        row["raised"] for row in results["correct"]
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Prove that every fault of the proxy is found.")
+    parser.add_argument("faults", nargs="*", type=Fault, default=FAULTS, help="Default: all.")
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--runs", type=int, default=RUNS, help="Of the correct proxy.")
+    given = parser.parse_args()
+    sys.exit(0 if run(list(given.faults), given.seconds, given.runs) else 1)
