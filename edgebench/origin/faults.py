@@ -54,8 +54,13 @@ class Planned:
 
 def write_schedule(path: Path, planned: Sequence[Planned], seed: int) -> None:
     """`seed`: of the delays."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps({"seed": seed, "faults": [asdict(each) for each in planned]}))
+    write_whole(path, json.dumps({"seed": seed, "faults": [asdict(each) for each in planned]}))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Nobody reads half of it."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
     part.replace(path)
 
 
@@ -86,10 +91,7 @@ class Schedule:
         deadline = time.monotonic() + _FOLLOW_LIMIT_S
         while time.monotonic() < deadline:
             if self._read():
-                seen = self._path.with_name(f"{self._path.name}.seen-{os.getpid()}")
-                part = seen.with_name(f".{seen.name}")
-                part.write_text(str(monotonic_ns()))
-                part.replace(seen)
+                write_whole(self._path.with_name(f"{self._path.name}.seen-{os.getpid()}"), str(monotonic_ns()))
                 return
             time.sleep(_LOOK_EVERY_S)
 

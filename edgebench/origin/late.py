@@ -2,7 +2,8 @@
 
 gunicorn itself listens before its workers have imported the app, and whoever connects meanwhile waits. A port that is
 bound and not listened on refuses. So `python -m edgebench.origin.late …` takes gunicorn's arguments, and the first
-worker that has the app listens, at EDGEBENCH_LISTEN_AT_NS (CLOCK_MONOTONIC) at the earliest.
+worker that has the app listens, at EDGEBENCH_LISTEN_AT_NS (CLOCK_MONOTONIC) at the earliest. When it did is in a file
+below EDGEBENCH_LISTENING.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import os
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 from gunicorn import sock as gunicorn_sock
 from gunicorn.app.wsgiapp import run
 
-from edgebench.origin.process import LISTEN_AT_NS
+from edgebench.origin.faults import write_whole
+from edgebench.origin.process import LISTEN_AT_NS, LISTENING
 
 
 class LateSocket(gunicorn_sock.TCPSocket):  # type: ignore[misc]
@@ -42,6 +45,8 @@ def listen() -> None:
     time.sleep(max(0.0, (at_ns - time.monotonic_ns()) / 1e9))
     for each, backlog in LateSocket.made:
         each.listen(backlog)
+    if LateSocket.made and (folder := os.environ.get(LISTENING)):
+        write_whole(Path(folder) / str(os.getpid()), str(time.monotonic_ns()))
 
 
 def main() -> None:

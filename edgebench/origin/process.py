@@ -14,6 +14,7 @@ LEDGER = "ledger"
 FAULTS = "faults.json"
 """The schedule of faults, as far as it is known, in the trial's folder."""
 LISTEN_AT_NS = "EDGEBENCH_LISTEN_AT_NS"
+LISTENING = "EDGEBENCH_LISTENING"
 CONNECTIONS = 1000
 """gunicorn's own limit for one worker."""
 

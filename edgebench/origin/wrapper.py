@@ -7,14 +7,13 @@ nanoseconds of CLOCK_MONOTONIC).
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain
 from time import monotonic_ns
 from typing import Any, Protocol
 
 from edgebench.model import DIGEST_EVERY
+from edgebench.origin.digest import BODILESS, SMALL_DIGITS, digested
 from edgebench.origin.freshness import with_ttl
 from edgebench.origin.ledger import Record
 from edgebench.principal import principal_of
@@ -41,14 +40,11 @@ def request_target(environ: Environ) -> str:
     return target
 
 
-_SMALL_DIGITS = 5
-"""A body of so many bytes, in decimal digits, goes to the kernel in one piece: it is not watched on its way."""
 _WRITTEN = ("Content-Length", "ETag", "Cache-Control", "Vary", "Content-Encoding", "Content-Language")
 _AS_WRITTEN = {name.lower(): name for name in _WRITTEN}
 _OTHERWISE = frozenset(spelt for name in _WRITTEN for spelt in (name.lower(), name.upper(), name.title())) - {*_WRITTEN}
 """How else people write them."""
 _NOTHING: dict[str, str] = {}
-_BODILESS = ("204", "304")
 
 
 def _canonical(fields: dict[str, str]) -> dict[str, str]:
@@ -100,7 +96,7 @@ class Witness:
         try:
             body = self._app(environ, start)
             if seq % DIGEST_EVERY == 0:
-                body, digest = _digested(body, environ, status, fields)
+                body, digest = digested(body, environ, status, fields)
         except BaseException:
             # What the server will answer in the app's stead.
             self._ledger.append(as_record(seq, start_ns, environ, "500", fields, 0, False))
@@ -109,7 +105,7 @@ class Witness:
             fields = _canonical(fields)
         field = fields.get
         length = field("Content-Length", "")
-        if 0 < len(length) <= _SMALL_DIGITS and status[:3] not in _BODILESS:
+        if 0 < len(length) <= SMALL_DIGITS and status[:3] not in BODILESS:
             # The common way. What as_record does, once more: each function called costs the app a microsecond.
             authorized = "HTTP_AUTHORIZATION" in environ
             self._ledger.append((
@@ -141,7 +137,7 @@ def _length(status: str, fields: dict[str, str]) -> int:
     length = fields.get("Content-Length")
     if length is None:
         length = _canonical(fields).get("Content-Length", "-1")
-    return 0 if status[:3] in _BODILESS else int(length)
+    return 0 if status[:3] in BODILESS else int(length)
 
 
 def as_record(
@@ -159,49 +155,6 @@ def as_record(
         field("ETag", ""), field("Cache-Control", ""), field("Vary", ""), field("Content-Encoding", ""),
         field("Content-Language", ""), None, fault, complete,
     )  # fmt: skip
-
-
-def _digested(
-    body: Iterable[bytes], environ: Environ, status: str, fields: dict[str, str]
-) -> tuple[Iterable[bytes], int | None]:
-    """The body, and the CRC-32 of all of it where it is small and comes in one piece; else None.
-
-    Frameworks wrap what they have in iterators, so the first piece is asked for here already: a server sends nothing
-    before it either. A file stays as it is, for sendfile.
-    """
-    length = fields.get("Content-Length", "")
-    if (
-        not 0 < len(length) <= _SMALL_DIGITS
-        or environ["REQUEST_METHOD"] == "HEAD"
-        or status[:3] in _BODILESS
-        or type(body) is environ.get("wsgi.file_wrapper")
-    ):
-        return body, None
-    begun = _Begun(body)
-    return begun, zlib.crc32(begun.first) if len(begun.first) == int(length) else None
-
-
-class _Begun:
-    """A body whose first piece has been asked for."""
-
-    __slots__ = ("_rest", "_source", "first")
-
-    def __init__(self, source: Iterable[bytes]) -> None:
-        self._source = source
-        try:
-            self._rest = iter(source)
-            self.first = next(self._rest, b"")
-        except BaseException:
-            self.close()
-            raise
-
-    def __iter__(self) -> Iterator[bytes]:
-        return chain((self.first,), self._rest)
-
-    def close(self) -> None:
-        close = getattr(self._source, "close", None)
-        if close is not None:
-            close()
 
 
 class _Body:

@@ -50,9 +50,8 @@ class Faults:
             return
         if self._down is None and self._downs and monotonic_ns() >= self._downs[0].start_ns:
             self._down = _Down.begin(self.stack, self._downs.pop(0))
-        if self._down is not None and self._down.is_over(self.stack):
-            self._applied.append(self._since_begin(self._down.planned, self._down.began_ns, monotonic_ns()))
-            self._down = None
+        if self._down is not None and (ended_ns := self._down.ended_ns(self.stack)) is not None:
+            self._end_down(self._down, ended_ns)
 
     def wait_s(self, at_most_s: float) -> float:
         """How long until there may be something to do."""
@@ -68,10 +67,7 @@ class Faults:
         """What really was, in the order it began. Safe to call at any time, also twice."""
         now_ns = monotonic_ns()
         if self._down is not None:
-            end_ns = min(now_ns, self._down.planned.end_ns)
-            self._applied.append(self._since_begin(self._down.planned, self._down.began_ns, end_ns))
-            self._down.close()
-            self._down = None
+            self._end_down(self._down, min(now_ns, self._down.planned.end_ns))
         seen = seen_at_ns(self.stack.directory / FAULTS)
         for each in self._planned if seen else ():
             start_ns, end_ns = max(each.start_ns, *seen), min(each.end_ns, now_ns)
@@ -79,6 +75,11 @@ class Faults:
                 self._applied.append(self._since_begin(each, start_ns, end_ns))
         self._planned = []
         return tuple(sorted(self._applied, key=lambda fault: fault.start_s))
+
+    def _end_down(self, down: _Down, ended_ns: int) -> None:
+        self._applied.append(self._since_begin(down.planned, down.began_ns, ended_ns))
+        down.holder.close()
+        self._down = None
 
     def _begin(self) -> bool:
         try:
@@ -123,21 +124,15 @@ class _Down:
     def due_ns(self) -> int:
         return self.start_ns if not self.started else self.planned.end_ns
 
-    def is_over(self, stack: Stack) -> bool:
-        """Start it when it is time; whether it is back."""
+    def ended_ns(self, stack: Stack) -> int | None:
+        """Start the origin when it is time; when it was back, None: it is not."""
         now_ns = monotonic_ns()
         if not self.started and now_ns >= self.start_ns:
             stack.start_origin_again(self.planned.end_ns)
             self.started = True
-        if self.started and now_ns >= self.planned.end_ns and stack.origin_is_back():
-            self.close()
-            return True
         if now_ns > self.planned.end_ns + READY_LIMIT_S * _S:
             raise Hung(f"the origin did not come back within {READY_LIMIT_S:g} s of its planned fault")
-        return False
-
-    def close(self) -> None:
-        self.holder.close()
+        return stack.origin_back_at_ns() if self.started and now_ns >= self.planned.end_ns else None
 
 
 def _hold(port: int) -> socket.socket:

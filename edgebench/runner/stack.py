@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import psutil
 from edgebench.errors import UserError
 from edgebench.model import Cell, OriginSpec, Profile, TierRecord
 from edgebench.origin import process as origin_process
-from edgebench.origin.process import LISTEN_AT_NS
+from edgebench.origin.process import LISTEN_AT_NS, LISTENING
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.services import POLL_S, Hung, Service, answers, await_ready, demand_port, free_port
 from edgebench.tiers import adapters
@@ -121,17 +122,28 @@ class Stack:
     def start_origin_again(self, listen_at_ns: int) -> None:
         """It refuses connections until it can answer, and until listen_at_ns (CLOCK_MONOTONIC) at least."""
         gone = self.services[0]
-        env = {**self._origin_environment(), LISTEN_AT_NS: str(listen_at_ns)}
+        shutil.rmtree(self._listening, ignore_errors=True)
+        self._listening.mkdir()
+        late = {LISTEN_AT_NS: str(listen_at_ns), LISTENING: str(self._listening)}
         argv = origin_process.argv(self.origin, self.origin_port, late=True)
-        origin = Service("origin", "origin", argv, env, gone.log, gone.cores, gone.guardian)
+        origin = Service(
+            "origin", "origin", argv, {**self._origin_environment(), **late}, gone.log, gone.cores, gone.guardian
+        )
         origin.children = self.origin.workers
         origin.start()
         self.services[0] = origin
 
-    def origin_is_back(self) -> bool:
-        if answers(self.origin_port, READY, timeout_s=1.0) and self.services[0].know_members():
-            self._origin_down = False
-        return not self._origin_down
+    def origin_back_at_ns(self) -> int | None:
+        """When it stopped refusing connections; None: it does not answer yet."""
+        if not (answers(self.origin_port, READY, timeout_s=1.0) and self.services[0].know_members()):
+            return None
+        at_ns = min((int(file.read_text()) for file in self._listening.glob("[0-9]*")), default=None)
+        self._origin_down = at_ns is None
+        return at_ns
+
+    @property
+    def _listening(self) -> Path:
+        return self.directory / "listening"
 
     def _start_tier(self) -> list[tuple[Service, bool]]:
         adapter = self.adapter
