@@ -22,20 +22,19 @@ from tests.broken.verdicts import SOUGHT
 
 SECONDS = 30.0
 RUNS = 10
-RESULTS = Path(__file__).with_suffix(".json")
 FAULTS = tuple(fault for fault in Fault if fault is not Fault.NONE)
 WRONG_FINDINGS = frozenset(
     ("LEAK", "WRONG_VARIANT", "BROKEN_BODY", "CUT_OFF", "OVER_STALE", "STORED_PRIVATE", "NOT_COLLAPSED", "SERIALISED")
 )
+COUNTED = ("leak", "wrong_variant", "broken_body", "cut_off", "over_stale", "stored_private")
 HEAD = f"{'fault':22}{'requests':>9}{'injected':>10}{'visible':>9}{'found':>7}{'first at':>10}  told as"
 
 
 def through(fault: Fault, seconds: float, seed: int) -> Proved:
     """One run of the harness through one proxy."""
     with tempfile.TemporaryDirectory(prefix="edgebench-") as folder:
-        return prove(Path(folder), {"correct" if fault is Fault.NONE else fault: fault}, seconds, seed)[
-            "correct" if fault is Fault.NONE else fault
-        ]
+        (proved,) = prove(Path(folder), {"correct" if fault is Fault.NONE else fault: fault}, seconds, seed).values()
+        return proved
 
 
 def raised(proved: Proved) -> list[str]:
@@ -62,8 +61,7 @@ def fault_row(fault: Fault, seconds: float) -> dict[str, Any]:
 def correct_row(seconds: float, seed: int) -> dict[str, Any]:
     proved = through(Fault.NONE, seconds, seed)
     checks = proved.trial.correctness
-    counted = {"leak": checks.leak, "wrong_variant": checks.wrong_variant, "broken_body": checks.broken_body,
-               "cut_off": checks.cut_off, "over_stale": checks.over_stale, "stored_private": checks.stored_private}  # fmt: skip
+    counted = {name: getattr(checks, name) for name in COUNTED}
     return {
         "seed": seed,
         "requests": len(proved.samples),
@@ -74,7 +72,7 @@ def correct_row(seconds: float, seed: int) -> dict[str, Any]:
     }
 
 
-def run(faults: list[Fault], seconds: float, runs: int) -> bool:
+def run(faults: list[Fault], seconds: float, runs: int, out: Path) -> bool:
     """Print and write as it goes; whether all was as it should be."""
     results: dict[str, Any] = {
         "cores": os.cpu_count(), "rate_rps": RATE_RPS, "seconds": seconds, "faults": {}, "correct": []
@@ -88,12 +86,12 @@ def run(faults: list[Fault], seconds: float, runs: int) -> bool:
             f"{'-' if first is None else format(first, ','):>10}  {row['sought'] if row['told'] else 'NOT TOLD'}",
             flush=True,
         )
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        out.write_text(json.dumps(results, indent=2) + "\n")
     for seed in range(1, runs + 1):
         row = correct_row(seconds, seed)
         results["correct"].append(row)
         print(f"correct, run {seed:<9}{row['requests']:9,}  {', '.join(row['raised']) or 'nothing'}", flush=True)
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        out.write_text(json.dumps(results, indent=2) + "\n")
     return all(row["told"] for row in results["faults"].values()) and not any(
         row["raised"] for row in results["correct"]
     )
@@ -104,5 +102,6 @@ if __name__ == "__main__":
     parser.add_argument("faults", nargs="*", type=Fault, default=FAULTS, help="Default: all.")
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--runs", type=int, default=RUNS, help="Of the correct proxy.")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"), help="Where the results go.")
     given = parser.parse_args()
-    sys.exit(0 if run(list(given.faults), given.seconds, given.runs) else 1)
+    sys.exit(0 if run(list(given.faults), given.seconds, given.runs, given.out) else 1)

@@ -174,6 +174,19 @@ class Reader(EdgeUser):
         assert all(row["scheduled_ns"] == row["sent_ns"] for row in result.rows)
 
 
+@pytest.mark.parametrize(("came", "origin_seq"), [(b"\r\n\r\nhal", 8), (b"", None)])
+def test_of_an_answer_that_is_cut_off_the_stamp_is_kept(tmp_path: Path, came: bytes, origin_seq: int | None) -> None:
+    """It says what the origin had sent, and so whose doing it was."""
+    head = b"HTTP/1.1 200 OK\r\nEdgebench-Origin: seq=%d;t=1\r\nContent-Length: 5"
+
+    def answer(seen: Seen) -> bytes:
+        return (head % 7) + b"\r\n\r\nwhole" if seen.number == 1 else (head % 8) + came + CLOSE
+
+    with serving(answer) as server:
+        result = run(tmp_path, server.url, "--rate", "0", "--measure", "0.5")
+    assert {(row["origin_seq"], row["error"]) for row in result.rows} == {(7, None), (origin_seq, "answer cut off")}
+
+
 def test_a_connection_closed_while_idle_is_no_error(tmp_path: Path) -> None:
     """Closing without a word after each third answer: noticed in time, or retried once, and never an error."""
 
