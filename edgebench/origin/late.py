@@ -17,8 +17,8 @@ from typing import Any
 from gunicorn import sock as gunicorn_sock
 from gunicorn.app.wsgiapp import run
 
-from edgebench.origin.faults import write_whole
 from edgebench.origin.process import LISTEN_AT_NS, LISTENING
+from edgebench.origin.schedule import write_whole
 
 
 class LateSocket(gunicorn_sock.TCPSocket):  # type: ignore[misc]

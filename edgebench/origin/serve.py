@@ -37,8 +37,9 @@ def load() -> Any:
 
 
 def _failing(app: App, ledger: Ledger, rewrite_ttl_s: int | None, faults: Path) -> Faulty:
-    from edgebench.origin.faults import Faulty, Schedule
+    from edgebench.origin.faults import Faulty
     from edgebench.origin.late import listen
+    from edgebench.origin.schedule import Schedule
 
     schedule = Schedule(faults)
     schedule.follow()

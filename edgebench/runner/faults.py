@@ -14,8 +14,8 @@ from time import monotonic_ns
 
 from edgebench.load.outcome import MEASURING
 from edgebench.model import Fault, FaultKind
-from edgebench.origin.faults import Planned, seen_at_ns, write_schedule
 from edgebench.origin.process import FAULTS
+from edgebench.origin.schedule import Planned, seen_at_ns, write_schedule
 from edgebench.runner.services import Hung
 from edgebench.runner.stack import READY_LIMIT_S, Stack
 

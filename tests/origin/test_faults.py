@@ -14,8 +14,8 @@ import pytest
 
 from edgebench.model import Fault, FaultKind
 from edgebench.origin import rows
-from edgebench.origin.faults import Planned, write_schedule
 from edgebench.origin.process import FAULTS
+from edgebench.origin.schedule import Planned, write_schedule
 from edgebench.runner.stack import Stack
 from tests.client import ask
 
