@@ -25,6 +25,8 @@ class Fault(StrEnum):
     """One body in 100 has one byte changed: the length is right."""
     NO_COLLAPSE = "no-collapse"
     """Each client that misses has the origin asked, however many wait for the same."""
+    SERIALISE = "serialise"
+    """Requests for a URL whose answers are not to be stored wait for one another."""
     SWAP = "swap"
     """Once in 10,000 requests two users, in flight for the same URL at the same time, get each other's answer."""
 

@@ -13,6 +13,7 @@ import contextlib
 import signal
 import sys
 from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -48,6 +49,7 @@ class Proxy:
         self._unstorable: set[str] = set()
         """Targets whose last answer was not to be stored: nobody waits there for somebody else's."""
         self._flights: list[Flight] = []
+        self._turns: dict[str, asyncio.Lock] = {}
         self._bodies = 0
         self._swaps = 0
 
@@ -126,10 +128,23 @@ class Proxy:
         return answer, _status(f"fwd=miss; fwd-status={answer.status}{'; stored' if stored else ''}")
 
     async def _pass(self, request: Request, asked: Asked) -> tuple[Answer, Fields]:
-        answer = await self._forward(request, asked)
+        async with self._turn(request, asked):
+            answer = await self._forward(request, asked)
         if self._store.keep(request, answer, monotonic()):
             self._unstorable.discard(request.target)
         return answer, _status(f"fwd=bypass; fwd-status={answer.status}")
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, request: Request, asked: Asked) -> AsyncIterator[None]:
+        """At once; or, with that fault, when nobody else is at the origin for this URL."""
+        if self._fault is not Fault.SERIALISE:
+            yield
+            return
+        turn = self._turns.setdefault(request.target, asyncio.Lock())
+        if turn.locked():
+            self.account.wronged(asked)
+        async with turn:
+            yield
 
     async def _forward(self, request: Request, asked: Asked) -> Answer:
         self.account.fetches += 1

@@ -27,9 +27,8 @@ def prove_all(folder: Path, measure_s: float, *faults: Fault) -> dict[Fault, Pro
     return {proved.account.fault: proved for proved in prove(folder, {f: f for f in faults}, measure_s).values()}
 
 
-def told_of(proved: Proved) -> bool:
-    told = SOUGHT[proved.account.fault].told
-    return told in proved.codes or told in proved.findings
+def status(proved: Proved) -> TrustStatus | None:
+    return SOUGHT[proved.account.fault].status(proved)
 
 
 def test_nothing_is_said_of_a_correct_proxy(tmp_path: Path) -> None:
@@ -43,10 +42,10 @@ def test_nothing_is_said_of_a_correct_proxy(tmp_path: Path) -> None:
 
 def test_faults_that_show_at_once(tmp_path: Path) -> None:
     proved = prove_all(tmp_path, 2, F.LEAK_PRIVATE, F.IGNORE_VARY, F.LABEL_MISSES_AS_HITS, F.NO_COLLAPSE)
-    assert all(told_of(each) for each in proved.values())
     leak, vary, label, herd = proved.values()
     for each in (leak, vary):
-        assert found(each).count == visible(each) > 20 and each.cell.trust is TrustStatus.INVALID
+        assert status(each) is TrustStatus.INVALID and found(each).count == visible(each) > 20
+    assert status(label) is TrustStatus.SUSPECT and status(herd) is TrustStatus.VALID
     # Who fetched a thing and who waited for it are told apart by who was sent first: once in a while another.
     assert 0.9 * visible(label) <= found(label).count <= visible(label)
     # What overlaps at the proxy need not overlap at the origin.
@@ -55,10 +54,10 @@ def test_faults_that_show_at_once(tmp_path: Path) -> None:
 
 def test_faults_that_take_a_moment(tmp_path: Path) -> None:
     proved = prove_all(tmp_path, 5, F.DOUBLE_TTL, F.TRUNCATE, F.TRUNCATE_SHORT)
-    assert all(told_of(each) for each in proved.values())
     stale, truncated, short = proved.values()
     for each in (truncated, short):
-        assert found(each).count == visible(each) == 2 and each.cell.trust is TrustStatus.INVALID
+        assert status(each) is TrustStatus.INVALID and found(each).count == visible(each) == 2
+    assert status(stale) is TrustStatus.SUSPECT
     # Near the limit, what was sent before it arrives after it.
     assert stale.wronged(lambda past: float(past) > 1.5) <= found(stale).count <= stale.wronged()
     assert found(stale).count > 20
@@ -66,7 +65,7 @@ def test_faults_that_take_a_moment(tmp_path: Path) -> None:
 
 def test_two_answers_that_were_exchanged_once_in_10_000(tmp_path: Path) -> None:
     proved = prove_all(tmp_path, 20.5, F.SWAP)[F.SWAP]
-    assert told_of(proved) and proved.cell.trust is TrustStatus.INVALID
+    assert status(proved) is TrustStatus.INVALID
     assert found(proved).count == visible(proved) == 2
     after = found(proved).after_requests
     assert after is not None and after > 9_900  # in the order of sending, which is not quite the proxy's

@@ -10,7 +10,7 @@ import numpy as np
 from edgebench.analysis.evidence import Check, Correctness
 from edgebench.analysis.proof import GRAIN_S
 from edgebench.analysis.staleness import SLACK_S
-from edgebench.model import DIGEST_EVERY, ReasonCode
+from edgebench.model import DIGEST_EVERY, ReasonCode, TrustStatus
 from tests.broken.faults import Fault
 from tests.broken.proving import Proved
 
@@ -33,6 +33,11 @@ class Sought:
     found: Callable[[Proved], Found]
     visible: Callable[[Proved], int]
     """How many of the wronged requests anyone could find wrong who sees only what goes in and comes out."""
+
+    def status(self, proved: Proved) -> TrustStatus | None:
+        """What is told forces on the cell: VALID where it is a finding; None where it is not told."""
+        forced = [reason.status for reason in proved.reasons if reason.code == self.told]
+        return forced[0] if forced else TrustStatus.VALID if self.told in proved.findings else None
 
 
 def _all(proved: Proved) -> int:
@@ -95,5 +100,6 @@ SOUGHT = {
     Fault.TRUNCATE: Sought(ReasonCode.BROKEN_BODY, _checked(lambda one: one.broken_body), _all),
     Fault.TRUNCATE_SHORT: Sought(ReasonCode.BROKEN_BODY, _checked(lambda one: one.cut_off), _all),
     Fault.GARBLE: Sought(ReasonCode.BROKEN_BODY, _checked(lambda one: one.broken_body), _digested),
+    Fault.SERIALISE: Sought("SERIALISED", _checked(lambda one: one.serialised), _all),
     Fault.NO_COLLAPSE: Sought("NOT_COLLAPSED", _fetches, _all),
 }
