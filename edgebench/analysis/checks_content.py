@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from edgebench.analysis.evidence import Check, Correctness, Example, together
 from edgebench.analysis.trust import Doubt
-from edgebench.analysis.wording import count, listed
+from edgebench.analysis.wording import listed
 from edgebench.model import Cell, ReasonCode
 
 
@@ -15,15 +15,15 @@ def content_doubts(cell: Cell, found: Sequence[Correctness]) -> Iterator[Doubt]:
     leak = together(one.leak for one in found)
     if leak is not None:
         text = (
-            f"{count(leak.count, 'private answer')} of {leak.checked:,} reached somebody else than the user it was "
-            f"made for (limit 0){such_as(leak)}. Make the cache pass requests with Authorization or a session by, or "
+            f"{leak.count:,} of {leak.checked:,} private answers reached somebody else than the user they were made "
+            f"for (limit 0){such_as(leak)}. Make the cache pass requests with Authorization or a session by, or "
             "mark such answers private or no-store; its speed is worth nothing before."
         )
         yield Doubt(ReasonCode.LEAK, cell.id, leak.count, text)
     variant = together(one.wrong_variant for one in found)
     if variant is not None:
         text = (
-            f"{count(variant.count, 'answer')} of {variant.checked:,} came in another variant than was asked for "
+            f"{variant.count:,} of {variant.checked:,} answers came in another variant than was asked for "
             f"(limit 0; {_kinds(variant)}){such_as(variant)}. Make the cache keep a copy for each value of the headers "
             "named in Vary, and the whole query in its key."
         )
@@ -32,7 +32,7 @@ def content_doubts(cell: Cell, found: Sequence[Correctness]) -> Iterator[Doubt]:
     stale = together(one.over_stale for one in found)
     if stale is not None:
         text = (
-            f"{count(stale.count, 'answer')} of {stale.checked:,} from store were older than their TTL, what the "
+            f"{stale.count:,} of {stale.checked:,} answers from store were older than their TTL, what the "
             f"profile permits beyond it and one second (limit 0){such_as(stale)}. Look for a TTL or a grace of the "
             "cache's own in its configuration."
         )
@@ -47,9 +47,9 @@ def _bodies(cell: Cell, found: Sequence[Correctness]) -> Iterator[Doubt]:
         return
     parts = []
     if broken is not None and broken.count:
-        parts.append(f"{count(broken.count, 'answer')} of {broken.checked:,} had another body than the origin sent")
+        parts.append(f"{broken.count:,} of {broken.checked:,} answers had another body than the origin sent")
     if cut is not None and cut.count:
-        parts.append(f"{count(cut.count, 'answer')} of {cut.checked:,} ended early although the origin sent all of it")
+        parts.append(f"{cut.count:,} of {cut.checked:,} answers ended early although the origin sent all of it")
     worst = max(both, key=lambda check: check.count)
     text = f"{listed(parts)} (limit 0){such_as(worst)}. See the cache's error log in the trial's folder."
     yield Doubt(ReasonCode.BROKEN_BODY, cell.id, sum(check.count for check in both), text)

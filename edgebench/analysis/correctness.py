@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from edgebench.analysis.bodies import broken_bodies, cut_off
 from edgebench.analysis.evidence import Check, Correctness
-from edgebench.analysis.herd import collapse, herd, serialised
+from edgebench.analysis.herd import collapse, herd
 from edgebench.analysis.joined import Joined
 from edgebench.analysis.leaks import leaks, stored_private
+from edgebench.analysis.queueing import serialised
 from edgebench.analysis.staleness import outdated, over_stale
 from edgebench.analysis.variants import wrong_variants
 from edgebench.model import Profile, TrialRecord

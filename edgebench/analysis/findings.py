@@ -27,7 +27,8 @@ def findings(cells: Sequence[CellResult], baseline_id: str) -> list[Finding]:
     baseline = next((cell for cell in cells if cell.summary.id == baseline_id), None)
     usable = [cell for cell in cells if cell.trials and cell.summary.trust is not TrustStatus.INVALID]
     everything = _by_tier(cells)
-    made: list[Finding | None] = [*wrong_content(everything), headline(usable, baseline)]
+    first = headline(usable, baseline) or _no_headline(cells)
+    made: list[Finding | None] = [*wrong_content(everything), first]
     made += doubtful_content(everything)
     for tier, of_tier in _by_tier([cell for cell in usable if cell.summary.id != baseline_id]).items():
         made += [_hit_ratio(tier, of_tier), _offload(tier, of_tier), _enough_ttl(tier, of_tier)]
@@ -35,6 +36,14 @@ def findings(cells: Sequence[CellResult], baseline_id: str) -> list[Finding]:
     for tier, of_tier in everything.items():
         made += [*waiting(tier, of_tier), _claims(tier, of_tier)]
     return [finding for finding in made if finding is not None]
+
+
+def _no_headline(cells: Sequence[CellResult]) -> Finding | None:
+    """Said where cells were measured and none of their figures can be used; else there is nothing to compare."""
+    measured = [cell for cell in cells if cell.trials]
+    if not measured or any(cell.summary.trust is not TrustStatus.INVALID for cell in measured):
+        return None
+    return Finding("UNUSABLE", "Nothing can be said of speed: no cell’s figures can be used.", {"cells": len(measured)})
 
 
 def _by_tier(cells: Iterable[CellResult]) -> dict[str, list[CellResult]]:

@@ -13,6 +13,8 @@ from edgebench.analysis.results import CellResult
 from edgebench.analysis.wording import count, digits, listed, milliseconds, percent
 from edgebench.model import Finding
 
+BY_CHANCE = 0.005
+"""Fetches beyond one for each need, as a share of the needs, that are not worth a sentence: two that crossed."""
 Tiers = Mapping[str, Sequence[CellResult]]
 SYSTEMATIC = 5
 """Requests that must have waited for another of their key, and more than half of those that could have, before it is
@@ -95,7 +97,7 @@ def _not_collapsed(tier: str, cells: Sequence[CellResult]) -> list[Finding]:
     """How many fetches an expiry or a first miss took where one would do, and what those paid who waited."""
     known = [(cell, one.collapse, one.herd) for cell, one in _of(cells) if one.collapse is not None]
     groups, rows = (sum(getattr(each, name) for _, each, _ in known) for name in ("groups", "rows"))
-    if rows <= groups:
+    if rows <= groups * (1 + BY_CHANCE):
         return []
     cell, worst, _ = max(known, key=lambda each: each[1].most)
     at_once = max((herd.of_all for _, _, herd in known if herd is not None), default=0)
@@ -125,6 +127,8 @@ def _waiters(known: Sequence[Collapse]) -> str:
 
 def _serialised(tier: str, cells: Sequence[CellResult]) -> list[Finding]:
     check = together(one.serialised for _, one in _of(cells))
+    if all(trial.record.tier.kind == "direct" for cell in cells for trial in cell.trials):
+        return []  # nothing stands between, so it is the origin's own doing
     if check is None or check.count <= SYSTEMATIC or 2 * check.count <= check.checked:
         return []
     text = (

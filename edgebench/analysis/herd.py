@@ -1,18 +1,15 @@
-"""How requests came upon the origin together: fetches per need, concurrency, and requests made to wait in line."""
+"""How requests came upon the origin together: fetches for each need, and how many were there at one time."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from edgebench.analysis.evidence import Check, Collapse, Herd
+from edgebench.analysis.evidence import Collapse, Herd
 from edgebench.analysis.joined import Joined, filled
 from edgebench.analysis.percentiles import NS_PER_MS, percentile
-from edgebench.analysis.tables import Bools, ByTime, Ints, nanoseconds, shared_codes
+from edgebench.analysis.tables import ByTime, Ints, nanoseconds, shared_codes
 from edgebench.analysis.witnesses import NOT_MODIFIED
 from edgebench.model import Outcome
-
-HOP_FACTOR, HOP_EXTRA_NS = 3, 2_000_000
-"""Who was sent so many times the usual way to the origin, plus 2 ms, before another's end could overlap it."""
 
 
 def collapse(joined: Joined) -> Collapse:
@@ -60,11 +57,11 @@ def _overlapping(at: Ints, codes: Ints, start: Ints, end: Ints) -> tuple[Ints, I
     """The rows ordered by code and start, and the number of each one's group: those linked by overlaps in time."""
     order = np.lexsort((end, start, codes))
     codes, start = codes[order], start[order]
-    fresh = start >= _latest_before(codes, end[order])
+    fresh = start >= latest_before(codes, end[order])
     return at[order], np.cumsum(fresh) - 1
 
 
-def _latest_before(codes: Ints, end: Ints) -> Ints:
+def latest_before(codes: Ints, end: Ints) -> Ints:
     """Per row (ordered by code), the latest end of the rows of its code before it; below every time where none is."""
     if not len(codes):
         return end
@@ -117,39 +114,3 @@ def _by_time(joined: Joined, within: Ints) -> float | None:
     edges = np.clip(np.concatenate([[begin], times[order], [finish]]), begin, finish)
     lasted = np.bincount(under_way, weights=np.diff(edges))
     return float(np.searchsorted(np.cumsum(lasted), 0.99 * lasted.sum()))
-
-
-def serialised(joined: Joined, slots: int | None) -> Check:
-    """Requests for an uncacheable key that started at the origin only after another of that key had ended.
-
-    checked: those that had reached the tier well before the other ended, so that they could have overlapped it. slots:
-    how many requests the origin serves at a time; who came when all were taken waited for the origin, and is in
-    neither count. None: not known.
-    """
-    rows, proof = joined.rows, joined.proof
-    samples = np.flatnonzero((proof.caused >= 0) & ~joined.error)
-    row = proof.caused[samples]
-    order = np.lexsort((rows.start[row], rows.codes[row]))
-    samples, row = samples[order], row[order]
-    sent, until = nanoseconds(joined.samples, "sent_ns")[samples], _latest_before(rows.codes[row], rows.end[row])
-    way_ns = (rows.start[row] - sent)[(until <= sent) & (rows.start[row] >= sent)]
-    hop_ns = (HOP_FACTOR * int(np.median(way_ns)) if len(way_ns) else 0) + HOP_EXTRA_NS
-    sound = (filled(joined.ledger["fault"]) == "").to_numpy(dtype=bool)
-    lone = (rows.safe & ~(rows.ttl_s > 0) & (rows.start >= 0) & sound)[row]
-    together = lone & (sent + hop_ns < until) & _room(rows.start, rows.end, until, slots)
-    waited = together & (rows.start[row] >= until)
-    n = len(joined.samples)
-    wrong, checked = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-    wrong[samples[waited]], checked[samples[together]] = True, True
-    held_ms = np.zeros(n)
-    held_ms[samples] = (rows.start[row] - sent) / NS_PER_MS
-    return joined.check(wrong, checked, lambda at: f"reached the origin {held_ms[at]:,.0f} ms after it was sent")
-
-
-def _room(start: Ints, end: Ints, until: Ints, slots: int | None) -> Bools:
-    """Whether the origin had a free slot just before these instants."""
-    if slots is None:
-        return np.ones(len(until), dtype=bool)
-    under_way = np.searchsorted(np.sort(start), until, side="left") - np.searchsorted(np.sort(end), until, side="left")
-    room: Bools = under_way < slots
-    return room

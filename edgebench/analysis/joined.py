@@ -65,6 +65,12 @@ class Joined:
         """Whether samples and ledger both have these columns: an older run folder has them empty."""
         return all(bool(table[name].notna().any()) for table in (self.samples, self.ledger) for name in columns)
 
+    @property
+    def private(self) -> Bools:
+        """Per sample, whether its row was made for a principal, and may not be shared."""
+        personal = (self.row_text("principal") != "").to_numpy(dtype=bool)
+        return personal & ~(self.row_number("ttl_s") > 0)
+
     def text(self, column: str) -> pd.Series:
         """A column of the samples, the empty text where it is null."""
         return filled(self.samples[column])

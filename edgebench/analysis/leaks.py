@@ -28,14 +28,14 @@ def leaks(joined: Joined, shareable: frozenset[str]) -> Check | None:
         return None
     asked_by, made_for = joined.text("principal"), joined.row_text("principal")
     known = joined.samples["principal"].notna().to_numpy(dtype=bool)
-    private = known & joined.has & (made_for != "").to_numpy(dtype=bool) & _unshareable(joined)
+    private = known & joined.has & joined.private
     private &= ~joined.samples["endpoint"].isin(list(shareable)).to_numpy(dtype=bool)
     codes, row_codes = shared_codes(asked_by, made_for)
     wrong = private & (codes != row_codes) & ~_confirmed(joined, asked_by)
     authorized = joined.ledger["authorized"].fillna(False).to_numpy(dtype=bool)[joined.row]
 
     def say(at: int) -> str:
-        made = f"made for {name(made_for.iloc[at])}" + (" (asked with Authorization)" if authorized[at] else "")
+        made = f"made for {name(made_for.iloc[at])}" + (", who sent Authorization" if authorized[at] else "")
         return f"{made}, received by {name(asked_by.iloc[at])}"
 
     return joined.check(wrong, private, say)
@@ -56,12 +56,6 @@ def stored_private(joined: Joined, shareable: frozenset[str]) -> Check | None:
     from_store = joined.proof.outcome.isin([Outcome.HIT.value, Outcome.STALE.value]).to_numpy(dtype=bool)
     wrong = forbidden & from_store & (~made_for | (codes == row_codes))
     return joined.check(wrong, forbidden, lambda at: "from store, though no shared cache may keep it")
-
-
-def _unshareable(joined: Joined) -> Bools:
-    ttl_s = joined.row_number("ttl_s")
-    private: Bools = np.isnan(ttl_s) | (ttl_s <= 0)
-    return private
 
 
 def _confirmed(joined: Joined, asked_by: pd.Series) -> Bools:

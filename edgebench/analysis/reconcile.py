@@ -45,7 +45,7 @@ def reconcile(samples: pd.DataFrame, tier_log: pd.DataFrame, permitted: Bools | 
     """Compare every sample with its own claim, and with its line in the cache's log where there is a log.
 
     samples: store.SAMPLES plus outcome. tier_log: store.TIER_LOG without the harness's probes. permitted: samples that
-    were served past their TTL as the origin allows; a cache may call those hits (RFC 9211, 2.1), since it did not ask.
+    a cache may call hits though they are proved stale (staleness.rightly_hits).
     """
     proved = samples["outcome"]
     if permitted is not None:

@@ -27,17 +27,24 @@ def permitted_s(joined: Joined) -> Floats:
     return np.where(word >= 0, np.maximum(said[np.maximum(word, 0)], np.where(joined.has, said[joined.row], 0.0)), 0.0)
 
 
-def within_permission(joined: Joined) -> Bools:
-    """Samples served past their TTL, and no longer than the origin permits."""
+def rightly_hits(joined: Joined) -> Bools:
+    """Samples proved stale that a cache does not lie about when it calls them hits.
+
+    It served them past their TTL, and no longer than the origin permits; or there is no TTL to speak of, since they
+    are private. Both came from store, and no one was asked (RFC 9211, 2.1).
+    """
     over_s, permitted = joined.proof.age_s - joined.proof.ttl_s, permitted_s(joined)
-    within: Bools = (permitted > 0) & np.isfinite(over_s) & (over_s <= permitted + GRAIN_S + SLACK_S)
-    return within
+    within = (permitted > 0) & np.isfinite(over_s) & (over_s <= permitted + GRAIN_S + SLACK_S)
+    return within | (joined.has & joined.private)
 
 
 def over_stale(joined: Joined) -> Check:
-    """Samples from store that are older than TTL + what is permitted beyond it + the second that HTTP's clocks have."""
+    """Samples from store that are older than TTL + what is permitted beyond it + the second that HTTP's clocks have.
+
+    Private answers are not asked for their age: from store, they are wrong at any (see leaks).
+    """
     age_s, ttl_s, permitted = joined.proof.age_s, joined.proof.ttl_s, permitted_s(joined)
-    checked = _stored(joined) & np.isfinite(age_s) & np.isfinite(ttl_s)
+    checked = _stored(joined) & ~joined.private & np.isfinite(age_s) & np.isfinite(ttl_s)
     wrong = checked & (np.nan_to_num(age_s) > np.nan_to_num(ttl_s) + permitted + GRAIN_S + SLACK_S)
 
     def say(at: int) -> str:

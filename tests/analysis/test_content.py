@@ -89,7 +89,7 @@ def test_leaks(clean: Simulation) -> None:
     assert leak.checked == _private(more)
     first = leak.examples[0]
     assert first.request == "GET /api/me" and first.principal in ("", "stranger")
-    assert first.what.startswith("made for user user") and "(asked with Authorization)" in first.what
+    assert first.what.startswith("made for user user") and ", who sent Authorization, received by" in first.what
     assert [one.at_s for one in leak.examples] == sorted(one.at_s for one in leak.examples)
 
 
@@ -109,7 +109,11 @@ def test_stored_though_private_is_no_leak() -> None:
     correct = found(again(clean.samples, at), clean.ledger)
     assert correct.leak is not None and correct.leak.count == 0
     assert correct.stored_private is not None and correct.stored_private.count == 6
-    late = found(again(clean.samples, at, later_ns=2 * S), clean.ledger)
+    later = again(clean.samples, at, later_ns=2 * S)
+    assert (found(later, clean.ledger).over_stale or Check(1, 0)).count == 0
+    anybody = clean.ledger.assign(principal="")
+    late = found(later.assign(principal=""), anybody)
+    assert late.stored_private is not None and late.stored_private.count == 6
     assert late.over_stale is not None and late.over_stale.count == 6
 
 
