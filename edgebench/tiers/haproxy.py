@@ -56,7 +56,9 @@ def _wheel_binary() -> str | None:
 class HAProxy(Adapter):
     """Freshness in whole seconds of wall clock, until floor(stored) + TTL: up to a second less than was granted.
 
-    It counts from its own clock when an answer's headers arrive, not from Date.
+    It counts from its own clock when an answer's head arrives, not from Date. Before 2.8.25 (2.6.12 for one) it may
+    read two bytes beyond max-age: where Cache-Control is the last header and digits follow in its memory, max-age=1
+    becomes 100 and more. The stamp comes after all headers of the app, so that it does not happen here.
     """
 
     name = "haproxy"

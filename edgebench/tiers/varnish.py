@@ -57,6 +57,9 @@ class Varnish(Adapter):
         "make caches (apt-get install varnish), or your system's package varnish, or set EDGEBENCH_VARNISH to the path "
         "of varnishd; it also needs a C compiler"
     )
+    # Varnish speaks no TLS. hitch would, in front of it, but it will not run as root, and as anybody else it does not
+    # reach a socket in a folder of root's; over TCP the pair would need a second port.
+    serves_tls = False
     purges_one = True
     purges_all = True
 

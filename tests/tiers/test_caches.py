@@ -94,6 +94,17 @@ def test_stored_then_expired_then_confirmed(start_stack: StartStack, kind: str) 
 
 
 @each_cache
+def test_a_client_with_a_copy_of_its_own_keeps_the_answer_from_nobody(start_stack: StartStack, kind: str) -> None:
+    stack = start_stack(kind)
+    target = "/public/m?etag=1"
+    assert ask(stack.url, target, If_None_Match='"m"').status in (200, 304)
+    whole, confirmed = ask(stack.url, target), ask(stack.url, target, If_None_Match='"m"')
+    assert whole.body.startswith(b"public m") and confirmed.status == 304
+    # Apache and Squid hand the client's condition on, and have nothing to store then; the others fetch the whole of it.
+    assert ledger(stack).status.tolist() == ([304, 200] if kind in ("apache", "squid") else [200])
+
+
+@each_cache
 def test_one_fetch_for_a_new_key(start_stack: StartStack, kind: str) -> None:
     stack = start_stack(kind)
     answers = ask_at_once(stack.url, ["/public/b?delay_ms=200"] * 12)
