@@ -71,7 +71,7 @@ def message_of(text: str | bytes, *overrides: str) -> str:
 TTL = "expected a whole number of seconds from 0 to 31536000"
 TTLS = "expected a list of whole numbers of seconds, at least one, such as [1, 5, 60]"
 REPEATS = "expected a whole number of trials from 1 to 100"
-KIND = "expected one of direct, nginx, varnish"
+KIND = "expected one of direct, nginx, url, varnish"
 FILE = "expected a file that exists"
 APP = "expected a WSGI app as module:variable or module:factory()"
 NAME = "a name of the letters a-z, digits, _ and -, at most 64 long"
@@ -158,7 +158,7 @@ CHANGES = [
     ("ttl_s = [1, 5]", "", f"21: axes.ttl_s: missing; {TTLS}"),
     # several
     ("[load]\nrate_rps = 100", "x = 1\n[load]\nrate = 1\nusers = 0", "7: x: unknown key; expected one of name, "
-     "question, locustfile, repeats, seed, baseline, load, origin, tiers, axes (and 2 more)"),
+     "question, locustfile, repeats, seed, baseline, profile, load, origin, tiers, axes (and 2 more)"),
 ]  # fmt: skip
 
 
