@@ -1,8 +1,8 @@
 """Apache httpd with mod_cache and mod_cache_disk, from the system's packages.
 
-The store is on disk because the other one, mod_cache_socache, cannot be as large as is asked for: its shared memory is
-limited to 64 MB, cut into parts none of which holds an answer larger than itself. Files are read from the page cache.
-mod_cache_disk has no limit of its own: `storage_mb` bounds a single answer only.
+The store is on disk. The other one, mod_cache_socache with shared memory, answers hits faster but chooses the part of
+its memory by the first byte of the URL, which is always an h: of 512 MB it uses 2, and holds 992 answers. Files are read
+from the page cache. mod_cache_disk has no limit of its own: `storage_mb` bounds a single answer only.
 """
 
 from __future__ import annotations
@@ -35,17 +35,13 @@ from edgebench.tiers.adapter import (
 )
 
 _CONFIG = "httpd.conf"
-_LUA = "unshared.lua"
-_UNSHARED = """\
--- An answer that sets a cookie is one user's, whatever else it says.
-function unshared(r)
-  if r.headers_out['Set-Cookie'] then r.subprocess_env['no-cache'] = '1' end
-end
-"""
-_ALWAYS = ("mpm_event", "unixd", "log_config", "authz_core", "setenvif", "headers", "proxy", "proxy_http")
-_STORE = ("cache", "cache_disk")
+_NEEDED = (
+    *("mpm_event", "unixd", "log_config", "authz_core", "setenvif", "headers"),
+    *("proxy", "proxy_http", "cache", "cache_disk"),
+)
 _FOLDERS = ("lib/apache2/modules", "lib64/httpd/modules", "lib/httpd/modules", "libexec/apache2", "lib/apache2")
 _MODULE_FILES = {"mpm_event": "event.c"}
+_COOKIES = "keep answers that set a cookie out of the store (stores them without it)"
 _ENTITY = 6  # first number in a header file that holds an answer, not a list of what it varies by
 _HEAD = struct.Struct("<III")
 _HEAD_BYTES = 120
@@ -68,7 +64,8 @@ class Apache(Adapter):
     purges_one = True
     purges_all = True
     lacks: ClassVar[Mapping[Profile, tuple[str, ...]]] = {
-        Profile.RESILIENT: ("stale-while-revalidate", "the limit of stale-if-error")
+        Profile.STRICT: (_COOKIES,),
+        Profile.RESILIENT: (_COOKIES, "stale-while-revalidate", "the limit of stale-if-error"),
     }
 
     def find(self) -> Binary | None:
@@ -76,17 +73,15 @@ class Apache(Adapter):
 
     def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
         default = place.profile is Profile.DEFAULT
-        lua = not default and _module(binary.path, "lua") is not None
-        wanted = (*_ALWAYS, *_STORE, *(("lua",) if lua else ()), *(("ssl",) if place.tls else ()))
+        wanted = (*_NEEDED, *(("ssl",) if place.tls else ()))
         modules = {name: path for name in wanted if (path := _module(binary.path, name))}
         text = render(
             "apache.conf.j2", directory=place.directory, port=place.port, origin_port=place.origin_port,
             log=place.log, store=_store(place), workers=place.workers, storage_bytes=place.storage_mb << 20,
             modules=modules, default=default, resilient=place.profile is Profile.RESILIENT,
-            lua=place.directory / _LUA if lua else None, chain=place.tls.chain if place.tls else None,
-            probe_path=PROBE_PATH,
+            chain=place.tls.chain if place.tls else None, probe_path=PROBE_PATH,
         )  # fmt: skip
-        return {_CONFIG: text, **({_LUA: _UNSHARED} if lua else {})}
+        return {_CONFIG: text}
 
     def processes(self, binary: Binary, place: Place) -> tuple[Process, ...]:
         argv = (*_as_somebody(), binary.path, "-DFOREGROUND", "-f", str(place.directory / _CONFIG))
@@ -174,7 +169,7 @@ def _module(path: str, name: str) -> str | None:
 def _version(path: str) -> str:
     """Empty where something it needs is missing."""
     able = os.geteuid() != 0 or which("setpriv") is not None
-    able = able and all(_module(path, name) is not None for name in (*_ALWAYS, *_STORE))
+    able = able and all(_module(path, name) is not None for name in _NEEDED)
     return version_of([path, "-v"], r"Apache/(\S+)") if able else ""
 
 
