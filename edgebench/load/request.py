@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
@@ -110,7 +111,8 @@ def key_of(target: str, headers: Mapping[str, str]) -> Key:
     if authorization or cookie:
         principal = principal_of(authorization, cookie)
     accepts = f"{encodings}\n{languages}" if encodings and languages else encodings or languages
-    return (target, principal, accepts) if principal or accepts else target
+    # The same few lines for all keys: held once.
+    return (target, principal, intern(accepts)) if principal or accepts else target
 
 
 class Ready:
