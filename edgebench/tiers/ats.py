@@ -30,21 +30,24 @@ from edgebench.tiers.adapter import (
 )
 
 _SECTION = "=== "
-_COUNTERS_PATH = PROBE_PATH.removeprefix("/") + "ats"
+_STATISTICS_PAGE = "ats"
 _PLUGINS = "/usr/lib/trafficserver/modules"
 _POLL_S = 0.02
 _PATIENCE_S = 10.0
+_OWN_REQUESTS, _OWN_ORIGIN_REQUESTS = "edgebench_requests", "edgebench_origin_requests"
 _STATISTICS = "proxy.process.http."
 _COUNTERS = {
-    "requests": ("incoming_requests",),
     "hits": ("transaction_counts.hit_fresh",),
     "collapsed": ("cache_hit_rww",),
     "revalidated": ("cache_hit_revalidated",),
     "misses": ("cache_miss_cold", "cache_miss_changed"),
-    # Not outgoing_requests: the questions for these statistics are among them.
-    "origin_requests": ("origin.make_new", "origin.reuse"),
 }
 """Our name of a counter, and the statistics it is the sum of."""
+_REQUESTS = ("incoming_requests",)
+_ORIGIN_REQUESTS = ("origin.not_found", "origin.make_new", "origin.reuse")
+"""Not outgoing_requests: that counts the questions for these statistics."""
+_ASKED = (f"{_STATISTICS}incoming_requests", _OWN_REQUESTS)
+"""What grows with each of those questions."""
 _PRIVATE_WAITS = "to let requests go side by side whose answers turn out to be private: they wait for up to two others"
 _VERDICTS = {
     "TCP_HIT": ClaimedOutcome.HIT,
@@ -80,7 +83,7 @@ class Ats(Adapter):
         Profile.STRICT: (_PRIVATE_WAITS,),
         Profile.RESILIENT: (
             "stale-while-revalidate",
-            "stale-if-error as the answer says: it is not read; all is served for a day where the origin fails",
+            "the limit of stale-if-error",  # it does not read it: all is served for a day while the origin fails
             _PRIVATE_WAITS,
         ),
     }
@@ -92,7 +95,8 @@ class Ats(Adapter):
         text = render(
             "ats.conf.j2", directory=place.directory, port=place.port, origin_port=place.origin_port,
             workers=place.workers, storage_mb=place.storage_mb, chain=place.tls.chain if place.tls else None,
-            profile=place.profile.value, counters_path=_COUNTERS_PATH, log_stem=place.log.stem,
+            profile=place.profile.value, probe_path=PROBE_PATH.strip("/"), statistics_page=_STATISTICS_PAGE,
+            own_requests=_OWN_REQUESTS, own_origin_requests=_OWN_ORIGIN_REQUESTS, log_stem=place.log.stem,
             bindir=Path(binary.path).parent, plugins=_plugins(binary.path),
         )  # fmt: skip
         sections = (section.partition("\n") for section in f"\n{text}".split(f"\n{_SECTION}")[1:])
@@ -114,11 +118,14 @@ class Ats(Adapter):
     def counters(self, binary: Binary, place: Place) -> Mapping[str, float]:
         """Its threads' counts are summed up some times a second: waits until its own first question is among them."""
         deadline = time.monotonic() + _PATIENCE_S
-        before = now = _counted(place)
-        while now["requests"] == before["requests"] and time.monotonic() < deadline:
+        before = now = _statistics(place)
+        while any(now[name] == before[name] for name in _ASKED) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-            now = _counted(place)
-        return now
+            now = _statistics(place)
+        counted = {name: _sum(now, parts) for name, parts in _COUNTERS.items()}
+        counted["requests"] = _sum(now, _REQUESTS) - now[_OWN_REQUESTS]
+        counted["origin_requests"] = _sum(now, _ORIGIN_REQUESTS) - now[_OWN_ORIGIN_REQUESTS]
+        return counted
 
     def purge(self, binary: Binary, place: Place, key: str | None = None) -> None:
         if key is None:
@@ -137,17 +144,24 @@ def _verdict(result: str, status: int, fetched: int) -> ClaimedOutcome:
     return _VERDICTS.get(result, ClaimedOutcome.UNKNOWN)
 
 
-def _counted(place: Place) -> dict[str, float]:
-    """ATS's own statistics, which it shows on the port of its clients."""
+def _statistics(place: Place) -> dict[str, float]:
+    """ATS's own statistics by name, which it shows on the port of its clients."""
     if place.tls is None:
         connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=_PATIENCE_S)
     else:
         context = ssl.create_default_context(cafile=str(place.tls.ca))
         connection = http.client.HTTPSConnection("127.0.0.1", place.port, timeout=_PATIENCE_S, context=context)
     with closing(connection):
-        connection.request("GET", f"/{_COUNTERS_PATH}", headers={"Connection": "close"})
+        # Of an Accept-Encoding the plugin reads past the end, and may find the gzip of another request there.
+        connection.putrequest("GET", PROBE_PATH + _STATISTICS_PAGE, skip_accept_encoding=True)
+        connection.putheader("Connection", "close")
+        connection.endheaders()
         said = json.loads(connection.getresponse().read())["global"]
-    return {name: sum(float(said[f"{_STATISTICS}{part}"]) for part in parts) for name, parts in _COUNTERS.items()}
+    return {name: float(value) for name, value in said.items() if value.isdigit()}
+
+
+def _sum(statistics: Mapping[str, float], parts: Iterable[str]) -> float:
+    return sum(statistics[f"{_STATISTICS}{part}"] for part in parts)
 
 
 @cache
