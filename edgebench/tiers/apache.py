@@ -1,8 +1,8 @@
 """Apache httpd with mod_cache and mod_cache_disk, from the system's packages.
 
 The store is on disk. The other one, mod_cache_socache with shared memory, answers hits faster but chooses the part of
-its memory by the first byte of the URL, which is always an h: of 512 MB it uses 2, and holds 992 answers. Files are read
-from the page cache. mod_cache_disk has no limit of its own: `storage_mb` bounds a single answer only.
+its memory by the first byte of the URL, which is always an h: of 512 MB it uses 2, and holds 992 answers. Files are
+read from the page cache. mod_cache_disk has no limit of its own: `storage_mb` bounds a single answer only.
 """
 
 from __future__ import annotations

@@ -57,6 +57,8 @@ def granted(cache_control: str) -> str:
 
 
 def is_hit(answer: Answer) -> bool:
+    if "cache-status" not in answer.headers:  # Apache as it comes: its quick handler answers before a header can be set
+        return answer.headers["x-cache"].startswith("HIT")
     return "hit" in answer.headers["cache-status"].split(";")[1]
 
 
