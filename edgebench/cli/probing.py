@@ -23,7 +23,7 @@ from edgebench.runner.guardian import Guardian
 from edgebench.runner.placement import available_cores
 from edgebench.runner.probes.catalogue import PROBES
 from edgebench.runner.probes.document import MARKS, as_json, head, markdown, put_between_marks, sections
-from edgebench.runner.probes.result import CacheReport, Probe
+from edgebench.runner.probes.result import FAILED, CacheReport, Probe
 from edgebench.runner.probes.run import probe_cache
 from edgebench.runner.run import stoppable
 from edgebench.tiers import adapters
@@ -98,7 +98,7 @@ def _run(chosen: Sequence[Adapter], console: Console) -> list[CacheReport]:
             console=console, refresh_per_second=4, transient=True, disable=not console.is_terminal,
         ) as bar,
     ):  # fmt: skip
-        console.print(f"{len(chosen)} caches, about {_ABOUT_S} s each", highlight=False)
+        console.print(f"{', '.join(adapter.name for adapter in chosen)}: about {_ABOUT_S} s each", highlight=False)
         task = bar.add_task("", total=len(chosen) * len(PROBES))
         for number, adapter in enumerate(chosen):
             begun: set[str] = set()
@@ -138,11 +138,11 @@ def _table(document: Mapping[str, Any]) -> Table:
     for cache in document["caches"]:
         table.add_column(Text(head(cache)), overflow="fold")
     for words, rows in sections(document):
-        table.add_row(Text(words, style="dim"))
+        table.add_row(Text(words.partition(":")[0], style="dim"))
         for title, texts in rows:
             table.add_row(Text(title), *(Text(text, style="red" if _alarming(text) else "") for text in texts))
     return table
 
 
 def _alarming(text: str) -> bool:
-    return text.startswith("failed:") or "LEAK" in text or "wrong" in text
+    return text.startswith(FAILED) or "LEAK" in text or "wrong" in text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from edgebench.model import Profile
 from edgebench.runner.probes import counting, freshness, pressure, privacy, purging, stale, stopping, variants
 from edgebench.runner.probes.freshness import LIFETIME_KEYS, LIFETIME_TTL_S
@@ -106,6 +108,11 @@ _RESILIENT = (
     ),
 )  # fmt: skip
 
+_PUBLIC = Probe(
+    "public_default", "stores public, max-age=60", "The control: twice, as those that follow.",
+    Profile.DEFAULT, privacy.public,
+)  # fmt: skip
+
 _LEAKS = (
     ("authorised", "answer to Authorization given to others", privacy.authorised,
      "max-age=60 without public, first asked for with Authorization, then without."),
@@ -115,12 +122,16 @@ _LEAKS = (
     ("unmarked", "stores without Cache-Control", privacy.unmarked, "No Cache-Control, no validator, twice."),
 )  # fmt: skip
 
+
+def _leaks(profile: Profile) -> Iterator[Probe]:
+    for name, title, run, how in _LEAKS:
+        yield Probe(f"{name}_{profile.value}", title, how, profile, run)
+
+
 PROBES: tuple[Probe, ...] = (
     *_STRICT,
     *_RESILIENT,
-    *(
-        Probe(f"{name}_{profile.value}", title, how, profile, run)
-        for profile in (Profile.STRICT, Profile.DEFAULT)
-        for name, title, run, how in _LEAKS
-    ),
+    *_leaks(Profile.STRICT),
+    _PUBLIC,
+    *_leaks(Profile.DEFAULT),
 )

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from edgebench.model import Profile
-from edgebench.runner.probes.result import CacheReport, Probe
+from edgebench.runner.probes.result import FAILED, CacheReport, Probe
 
 SCHEMA = 1
 _PROFILES = {
@@ -49,10 +49,10 @@ def head(cache: Mapping[str, Any]) -> str:
 
 
 def sections(document: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, list[str]]]]]:
-    """Per profile its words and rows: a title and a text for each cache, empty where that one was not probed."""
+    """Per profile its words and rows: a title and a text for each cache."""
     for profile, words in _PROFILES.items():
         rows = [
-            (probe["title"], [_text(cache, probe["name"]) for cache in document["caches"]])
+            (probe["title"], [str(cache["results"][probe["name"]]["text"]) for cache in document["caches"]])
             for probe in document["probes"]
             if probe["profile"] == profile.value
         ]
@@ -60,23 +60,23 @@ def sections(document: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str,
             yield words, rows
 
 
-def _text(cache: Mapping[str, Any], probe: str) -> str:
-    return str(cache["results"].get(probe, {}).get("text", ""))
-
-
 def markdown(document: Mapping[str, Any]) -> str:
-    """The table, caches as columns, and a line that says when, where and with what it was measured. Ends with \\n."""
+    """A table for each profile, caches as columns; at the end when, where and with what it was measured. Lines end."""
     caches = document["caches"]
-    lines = [_row("", [head(cache) for cache in caches]), _row("---", ["---"] * len(caches)).replace(" ", "")]
+    lines = []
     for words, rows in sections(document):
-        lines.append(_row(f"**{words}**", [""] * len(caches)))
-        lines += [_row(title, texts) for title, texts in rows]
-    sources = "; ".join(f"{head(cache)} ({cache['source']})" for cache in caches)
-    lines += [
-        "",
-        f"Measured {document['date'][:10]} by edgebench {document['edgebench']} on {document['machine']}: {sources}.",
-    ]
+        lines += [f"{words[0].upper()}{words[1:]}:", ""]
+        lines += [_row("", [head(cache) for cache in caches]), "|---" * (len(caches) + 1) + "|"]
+        lines += [*(_row(title, [_measured(text) for text in texts]) for title, texts in rows), ""]
+    sources = "; ".join(f"{cache['name']} {cache['version']} ({cache['source']})" for cache in caches)
+    date, machine = document["date"][:10], document["machine"]
+    lines.append(f"Measured {date} by edgebench {document['edgebench']} on {machine}: {sources}.")
     return "\n".join(lines) + "\n"
+
+
+def _measured(text: str) -> str:
+    """Why a probe failed is the JSON's to say, and the terminal's."""
+    return "not measured" if text.startswith(FAILED) else text
 
 
 def _row(title: str, texts: Sequence[str]) -> str:

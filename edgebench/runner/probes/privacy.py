@@ -34,6 +34,10 @@ def set_cookie(subject: Subject) -> Result:
     return yes_no(stored, evidence, "cookie and all" if given else "without the cookie" if stored else "")
 
 
+def public(subject: Subject) -> Result:
+    return _stored(subject, Page("public", "public, max-age=60"))
+
+
 def private(subject: Subject) -> Result:
     return _stored(subject, Page("private", "private, max-age=60"))
 

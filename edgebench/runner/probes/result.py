@@ -23,6 +23,9 @@ class Result:
     """The probe could not be run; `text` says why."""
 
 
+FAILED = "failed: "
+"""How the text of a probe begins that could not be run."""
+
 Run = Callable[[Subject], Result | Generator[float, None, Result]]
 """A probe that has to wait yields for how many seconds; others run meanwhile."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgebench.errors import EdgebenchError
 from edgebench.model import Cell, Freshness, Load, Profile, TierSpec
 from edgebench.runner.guardian import Guardian
-from edgebench.runner.probes.result import CacheReport, Probe, Result
+from edgebench.runner.probes.result import FAILED, CacheReport, Probe, Result
 from edgebench.runner.probes.subject import ORIGIN, Subject
 from edgebench.runner.stack import Stack, require
 from edgebench.runner.trial import Stopped
@@ -97,4 +97,4 @@ def _failed(error: Exception) -> Result:
     why = " ".join(str(error).split()) or type(error).__name__
     if not isinstance(error, EdgebenchError):
         why = f"{type(error).__name__}: {why}" if str(error) else why
-    return Result(f"failed: {why[:120]}", why[:500], failed=True)
+    return Result(f"{FAILED}{why[:120]}", why[:500], failed=True)
