@@ -71,7 +71,7 @@ class Faulty:
         seq = self._ledger.next_seq()
         self._append(taken, seq, "503 Service Unavailable", dict(headers), len(_UNAVAILABLE), True)
         taken.start_response("503 Service Unavailable", [*headers, _stamp(seq)])
-        return [_UNAVAILABLE]
+        return [_UNAVAILABLE] if taken.environ["REQUEST_METHOD"] != "HEAD" else []
 
     def _slow(self, taken: _Taken) -> Iterable[bytes]:
         """The app's thread is what waits, as if for a slow database; no wait outlasts the fault."""

@@ -108,13 +108,13 @@ class Service:
 
     def kill(self) -> None:
         """End it by plan, as a crash does: at once, with all it forked."""
-        self.killed = True
-        self.members = {}
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         if self.popen is not None:
             self.popen.wait()
         self.guardian.forget(self.pid)
+        self.killed = True
+        self.members = {}
 
     def stop(self, grace_s: float = 8.0) -> str:
         """End it: ask, wait, then kill it and everything in its session. Safe to call twice. How it ended."""

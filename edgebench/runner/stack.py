@@ -130,8 +130,8 @@ class Stack:
             "origin", "origin", argv, {**self._origin_environment(), **late}, gone.log, gone.cores, gone.guardian
         )
         origin.children = self.origin.workers
-        origin.start()
         self.services[0] = origin
+        origin.start()
 
     def origin_back_at_ns(self) -> int | None:
         """When it stopped refusing connections; None: it does not answer yet."""

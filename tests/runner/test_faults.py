@@ -73,6 +73,14 @@ def outcome(port: int) -> str:
         return "reset"
 
 
+def await_probed(faults: Faults) -> None:
+    """Until the runner knows, too, that the origin is back."""
+    deadline = time.monotonic() + 20
+    while faults.wait_s(60.0) < 60.0:
+        assert time.monotonic() < deadline, "the origin is not back"
+        time.sleep(0.01)
+
+
 def test_an_origin_that_is_down_refuses_and_is_back_in_time(start_stack: StartStack, tmp_path: Path) -> None:
     stack = start_stack(workers=2, faults=(Fault(DOWN, 0.5, 3.5), Fault(FaultKind.STATUS_503, 3.5, 4.5)))
     first = ask(stack.url, "/public/before")
@@ -96,6 +104,20 @@ def test_an_origin_that_is_down_refuses_and_is_back_in_time(start_stack: StartSt
     found = rows.read(stack.ledger, 0).to_pandas().set_index("seq")
     assert found.index.is_unique and {first.seq, last.seq} <= set(found.index), "the ledger outlives the process"
     assert set(found[found.status == 503].fault) == {"503"}
+
+
+def test_an_origin_that_cannot_be_back_in_time_is_recorded_as_it_was(start_stack: StartStack, tmp_path: Path) -> None:
+    stack = start_stack(faults=(Fault(DOWN, 0.5, 0.51),))
+    seen = list[tuple[str, float]]()
+    with conducted(stack, tmp_path) as (faults, begin_ns):
+        while not (seen and seen[-1][0].endswith("200 OK") and any(got == "refused" for got, _ in seen)):
+            at_s = (monotonic_ns() - begin_ns) / S
+            seen.append((outcome(stack.origin_port), at_s))
+            time.sleep(0.01)
+        await_probed(faults)
+    [down] = faults.finish()
+    assert down.end_s > 0.51
+    assert max(at_s for got, at_s in seen if got == "refused") <= down.end_s + 0.001, "times are in whole milliseconds"
 
 
 def test_an_origin_still_down_at_the_end_is_stopped_like_any_other(start_stack: StartStack, tmp_path: Path) -> None:
