@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from asyncio import IncompleteReadError, StreamReader, StreamWriter, open_connection
+from asyncio import IncompleteReadError, StreamReader, StreamWriter, get_running_loop, open_connection
 from dataclasses import dataclass
+from time import monotonic
 
 Fields = tuple[tuple[str, str], ...]
 _HOP_BY_HOP = frozenset(
@@ -11,6 +12,7 @@ _HOP_BY_HOP = frozenset(
      "upgrade", "proxy-connection")
 )  # fmt: skip
 _BODILESS = (204, 304)
+IDLE_S = 0.25
 
 
 def field(fields: Fields, name: str) -> str:
@@ -112,12 +114,14 @@ class Origin:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._idle: list[tuple[StreamReader, StreamWriter]] = []
+        self._idle: list[tuple[StreamReader, StreamWriter, float]] = []
+        """And since when, the latest last."""
+        self._sweeping = False
 
     async def fetch(self, request: Request) -> Answer:
         """Raises OSError or EOFError where the origin gives no answer."""
         while self._idle:
-            reader, writer = self._idle.pop()
+            reader, writer, _ = self._idle.pop()
             if reader.at_eof() or writer.is_closing():
                 writer.close()
                 continue
@@ -138,7 +142,17 @@ class Origin:
         framed = field(answer.fields, "content-length") or field(answer.fields, "transfer-encoding")
         kept = framed or answer.status in _BODILESS or request.method == "HEAD"
         if kept and "close" not in field(answer.fields, "connection").lower():
-            self._idle.append((reader, writer))
+            self._idle.append((reader, writer, monotonic()))
+            if not self._sweeping:
+                self._sweep()
         else:
             writer.close()
         return answer
+
+    def _sweep(self) -> None:
+        """Close what nobody has used for a while: an origin that is told to stop waits for connections to be closed."""
+        while self._idle and self._idle[0][2] < monotonic() - IDLE_S:
+            self._idle.pop(0)[1].close()
+        self._sweeping = bool(self._idle)
+        if self._sweeping:
+            get_running_loop().call_later(IDLE_S / 2, self._sweep)
