@@ -23,6 +23,7 @@ from edgebench.runner.guardian import Guardian
 from edgebench.runner.placement import available_cores
 from edgebench.runner.probes.catalogue import PROBES
 from edgebench.runner.probes.document import MARKS, as_json, head, markdown, put_between_marks, sections
+from edgebench.runner.probes.promises import broken_promises
 from edgebench.runner.probes.result import FAILED, CacheReport, Probe
 from edgebench.runner.probes.run import probe_cache
 from edgebench.runner.run import stoppable
@@ -50,6 +51,9 @@ def probe(wanted: Wanted, console: Console) -> None:
     reports = _run(chosen, console)
     document = as_json(PROBES, reports, __version__, datetime.now(UTC).isoformat(timespec="seconds"), _machine())
     show(document, console)
+    for report in reports:
+        for words in broken_promises(adapters()[report.name], report.results):
+            console.print(f"{report.name} is not as its adapter says: {words}", style="yellow", highlight=False)
     if wanted.json is not None:
         wanted.json.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     if wanted.markdown is not None:

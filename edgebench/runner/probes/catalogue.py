@@ -53,7 +53,7 @@ _STRICT = (
     ),
     Probe(
         "vary", "Vary: Accept-Encoding right; fetches",
-        "Six requests, two each for gzip, br and neither: codings and bodies are right; how many reached the origin.",
+        "Six requests, in turn for gzip, br and neither: codings and bodies are right; how many reached the origin.",
         Profile.STRICT, variants.vary,
     ),
     Probe(
