@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgebench import scenario
-from edgebench.model import Profile, TierSpec
+from edgebench.model import Profile, Scenario, TierSpec
 from edgebench.scenario.problems import ScenarioError
 
 HEAD = """
@@ -24,7 +24,7 @@ ttl_s = [1]
 KINDS = ("nginx", "varnish")
 
 
-def read(tmp_path: Path, text: str, *overrides: str) -> scenario.Scenario:
+def read(tmp_path: Path, text: str, *overrides: str) -> Scenario:
     locustfile = tmp_path / "api.py"
     locustfile.touch()
     path = tmp_path / "demo.toml"

@@ -26,7 +26,7 @@ from edgebench.load.turn import Turn
 
 _READ, _WRITE = 1, 2
 _RECEIVE_BYTES = 65_536
-_TOGETHER_BYTES = 16_384
+TOGETHER_BYTES = 16_384
 """Longer requests go by themselves: they may not go at once."""
 
 
@@ -51,44 +51,11 @@ class Connection:
 
     # More than thirty attributes: without slots each would be looked up in a dictionary.
     __slots__ = (
-        "_answer_ns",
-        "_connect_s",
-        "_context",
-        "_data",
-        "_error",
-        "_greenlet",
-        "_head_bytes",
-        "_heads",
-        "_hub",
-        "_opened_ns",
-        "_parser",
-        "_posts",
-        "_raw",
-        "_read_ns",
-        "_readable",
-        "_recv",
-        "_remember",
-        "_rest",
-        "_send_error",
-        "_server",
-        "_socket",
-        "_turn",
-        "_wait",
-        "asked_ns",
-        "awaiting",
-        "done_ns",
-        "first_byte_ns",
-        "heard_ns",
-        "is_open",
-        "port",
-        "posted",
-        "request",
-        "send",
-        "sent_ns",
-        "unasked",
-        "used",
-        "wake",
-    )
+        "_answer_ns", "_connect_s", "_context", "_hub", "_opened_ns", "_parser", "_posts", "_raw", "_read_ns",
+        "_readable", "_recv", "_remember", "_rest", "_send_error", "_server", "_socket", "asked_ns", "awaiting",
+        "data", "done_ns", "error", "first_byte_ns", "greenlet", "head_bytes", "heads", "heard_ns", "is_open",
+        "is_prompt", "port", "posted", "request", "send", "sent_ns", "turn", "unasked", "used", "wait", "wake",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -100,7 +67,7 @@ class Connection:
     ) -> None:
         """Where the turn posts, requests on a connection that has brought an answer go when it says; else at once."""
         self._server, self._connect_s, self._context = server, timeouts.connect_s, context
-        self._turn, self._posts = turn, turn.posts
+        self.turn, self._posts = turn, turn.posts
         self._read_ns, self._answer_ns = int(timeouts.read_s * 1e9), int(timeouts.answer_s * 1e9)
         self._hub = get_hub()
         self._parser = AnswerParser(reader)
@@ -110,18 +77,18 @@ class Connection:
         self._readable: Any = None
         self.send: Callable[[bytes], int]
         self._recv: Callable[[int], bytes]
-        self._wait = _bare_switch(self._hub)
-        self._heads = reader.heads
+        self.wait = _bare_switch(self._hub)
+        self.heads = reader.heads
         self._remember = reader.remember
-        self._head_bytes = 0
+        self.head_bytes = 0
         """Of the last answer."""
-        self._greenlet: Any = None
+        self.greenlet: Any = None
         """That waits for the answer, and `wake` its switch."""
         self.wake: Callable[[], object]
         self.awaiting = False
-        """Whether it waits: for `_data`, or for `_error`."""
-        self._data = b""
-        self._error: OSError | None = None
+        """Whether it waits: for `data`, or for `error`."""
+        self.data = b""
+        self.error: OSError | None = None
         self.asked_ns = self.heard_ns = 0
         """While an answer is waited for: since when, and when the server last took or gave a byte. Else 0."""
         self._opened_ns = 0
@@ -131,6 +98,8 @@ class Connection:
         self.request = b""
         """To be posted, until `posted` is true."""
         self.posted = True
+        self.is_prompt = False
+        """Whether requests are posted: the turn posts, and the connection has brought an answer and is open."""
         self.sent_ns = 0
         """Of the last exchange: when its request went."""
         self.is_open = False
@@ -165,7 +134,7 @@ class Connection:
 
     def close(self) -> None:
         if self.is_open:
-            self.is_open = self.awaiting = False
+            self.is_open = self.is_prompt = self.awaiting = False
             self.used = self.asked_ns = 0
             self._readable.stop()
             self._readable.close()
@@ -178,9 +147,9 @@ class Connection:
         """Send a request, return its answer, set `first_byte_ns` and `done_ns`. A failure closes the connection."""
         self.first_byte_ns = -1
         try:
-            if self._posts and self.used and len(request) <= _TOGETHER_BYTES:
+            if self.is_prompt and len(request) <= TOGETHER_BYTES:
                 self.request, self.posted = request, False
-                self._turn.post(self)
+                self.turn.post(self)
             else:
                 try:
                     sent = self.send(request)
@@ -191,39 +160,52 @@ class Connection:
                 self.asked_ns = self.heard_ns = self.sent_ns = now_ns
                 if sent != len(request):
                     return self._ended(self._upload(memoryview(request)[sent:], head_only))
-            # The common way: all of an answer in one piece, with a head that came before. _receive does all others.
             waiting = getcurrent()
-            if waiting is not self._greenlet:
-                self._greenlet, self.wake = waiting, _bare_switch(waiting)
+            if waiting is not self.greenlet:
+                self.greenlet, self.wake = waiting, _bare_switch(waiting)
             self.awaiting = True
-            self._wait()
-            self.awaiting = False
+            self.wait()
+        except BaseException:
+            self.abandon()
+            raise
+        return self.finish(head_only)
+
+    def finish(self, head_only: bool = False) -> Response:
+        """The answer that was waited for, some or all of which has come."""
+        self.awaiting = False
+        try:
             if not self.posted:
                 return self._ended(self._not_posted(head_only))
-            if self._error is not None:
+            if self.error is not None:
                 raise self._receive_failed()
-            data = self._data
+            data = self.data
             if data:
                 self.first_byte_ns = self.done_ns
+            # The common way: all of an answer in one piece, with a head that came before. _receive does all others.
             # Heads of one server are mostly of one length: looking where the last one ended is quicker than searching.
-            end = self._head_bytes
+            end = self.head_bytes
             head = data[:end]
-            says = self._heads.get(head)
+            says = self.heads.get(head)
             if says is None:
-                end = self._head_bytes = data.find(b"\r\n\r\n") + 4
+                end = self.head_bytes = data.find(b"\r\n\r\n") + 4
                 head = data[:end]
-                says = self._heads.get(head)
+                says = self.heads.get(head)
             if says is None or len(data) - end != says.length or head_only:
                 return self._ended(self._receive(head_only, data))
             self.asked_ns = 0
             self.used += 1
+            self.is_prompt = self._posts
             return Response(says, head, data, end)
         except BaseException:
-            if not self.posted:
-                self._turn.take_back(self)
-                self.posted = True
-            self.close()
+            self.abandon()
             raise
+
+    def abandon(self) -> None:
+        """Give up the exchange, and the connection with it."""
+        if not self.posted:
+            self.turn.take_back(self)
+            self.posted = True
+        self.close()
 
     def send_failed(self, error: OSError) -> None:
         """For the turn: the request could not be sent."""
@@ -245,7 +227,7 @@ class Connection:
         if error is not None:
             raise self._broken("send", error) from None
         if not rest:  # the server spoke or closed while the connection was idle
-            self.unasked += bool(self._data)
+            self.unasked += bool(self.data)
             raise ConnectionFailed("closed without an answer", stale=True)
         self.posted = True
         return self._upload(rest, head_only)
@@ -253,6 +235,7 @@ class Connection:
     def _ended(self, answer: Response) -> Response:
         self.asked_ns = 0
         self.used += 1
+        self.is_prompt = self._posts
         if not answer.says.keep_alive:
             self.close()
         return answer
@@ -266,7 +249,7 @@ class Connection:
         if stalled or now_ns - max(self.asked_ns, self._opened_ns) > self._answer_ns:
             doing = "send" if self._rest else "read" if stalled else "answer"
             self.asked_ns = 0
-            self._greenlet.throw(ConnectionFailed(f"{doing}: timed out"))
+            self.greenlet.throw(ConnectionFailed(f"{doing}: timed out"))
 
     def _shake_hands(self, context: SSLContext, raw: Any) -> TlsStream:
         try:
@@ -321,19 +304,19 @@ class Connection:
         """The answer, of which `data` may have come already."""
         parser = self._parser
         parser.begin(head_only=head_only)
-        self._greenlet = getcurrent()
-        self.wake = _bare_switch(self._greenlet)
+        self.greenlet = getcurrent()
+        self.wake = _bare_switch(self.greenlet)
         in_one_piece = data is not None
         if data:
             self.heard_ns = self.done_ns
         while True:
             if data is None:
                 self.awaiting = True
-                self._wait()
+                self.wait()
                 self.awaiting = False
-                if self._error is not None:
+                if self.error is not None:
                     raise self._receive_failed()
-                data, self.heard_ns = self._data, self.done_ns
+                data, self.heard_ns = self.data, self.done_ns
                 if data and self.first_byte_ns < 0:
                     self.first_byte_ns = self.done_ns
             try:
@@ -349,7 +332,7 @@ class Connection:
             data, in_one_piece = None, False
 
     def _receive_failed(self) -> ConnectionFailed:
-        error, self._error = self._error, None
+        error, self.error = self.error, None
         assert error is not None
         return self._broken("read", error)
 
@@ -363,15 +346,15 @@ class Connection:
         """Receive; whoever waits runs later in this turn. What nobody waits for closes the connection."""
         awaiting = self.awaiting
         try:
-            self._data = data = self._recv(_RECEIVE_BYTES if awaiting else 1)
+            self.data = data = self._recv(_RECEIVE_BYTES if awaiting else 1)
         except BlockingIOError:  # a part of a TLS record, or something that is not for us
             return
         except OSError as error:
-            self._error, self._data, data = error, b"", b""
+            self.error, self.data, data = error, b"", b""
         if awaiting:
             self.done_ns = monotonic_ns()
-            self._turn.resume(self)
+            self.turn.resume(self)
         else:
-            self._error = None
+            self.error = None
             self.unasked += bool(data)
             self.close()
