@@ -292,14 +292,18 @@ class ExpiryRule:
     """The cache keeps the time of storing in whole seconds, rounded down."""
     extra_s: int = 0
     """How many whole seconds past its TTL an answer is still reused."""
+    less_fetch: bool = False
+    """An answer counts as older by what its fetch took (RFC 9111, section 4.2.3: response_delay)."""
 
-    def fresh_until_s(self, stored_s: float, ttl_s: float) -> float:
-        """First instant at which an answer stored at `stored_s` is no longer reused."""
-        return (math.floor(stored_s) if self.whole_seconds else stored_s) + ttl_s + self.extra_s
+    def fresh_until_s(self, stored_s: float, ttl_s: float, fetch_s: float = 0.0) -> float:
+        """First instant at which an answer stored at `stored_s`, after a fetch of `fetch_s`, is no longer reused."""
+        until_s = (math.floor(stored_s) if self.whole_seconds else stored_s) + ttl_s + self.extra_s
+        return until_s - fetch_s if self.less_fetch else until_s
 
     def __str__(self) -> str:
         stored = "floor(stored)" if self.whole_seconds else "stored"
-        return f"{stored} + TTL" + (f" + {self.extra_s} s" if self.extra_s else "")
+        more = f" + {self.extra_s} s" if self.extra_s else ""
+        return f"{stored} + TTL{more}" + (" - fetch" if self.less_fetch else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,10 @@ def replay(
     """
     hits = np.ones(len(requests.key), dtype=bool)
     at, fetched, ttl = requests.at_s.tolist(), requests.fetched_s.tolist(), requests.ttl_s.tolist()
-    fresh_until = [_fresh_until(stored_s, ttl_s, rule) for stored_s, ttl_s in zip(fetched, ttl, strict=True)]
+    fresh_until = [
+        rule.fresh_until_s(stored_s, ttl_s, stored_s - at_s) if ttl_s > 0 else -math.inf
+        for at_s, stored_s, ttl_s in zip(at, fetched, ttl, strict=True)
+    ]
     edges = [0, *(np.flatnonzero(np.diff(requests.key)) + 1).tolist(), len(at)]
     for first, end in pairwise(edges):
         if collapses_misses and collapses_expired:
@@ -131,10 +134,6 @@ def _side_by_side(
         yield place
         if fresh_until[place] > -math.inf:
             heappush(flights, (fetched[place], fresh_until[place]))
-
-
-def _fresh_until(stored_s: float, ttl_s: float, rule: ExpiryRule) -> float:
-    return rule.fresh_until_s(stored_s, ttl_s) if ttl_s > 0 else -math.inf
 
 
 def on_samples(requests: Schedule, hits: Bools, n: int) -> Bools:

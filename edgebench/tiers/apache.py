@@ -53,7 +53,7 @@ class Apache(Adapter):
     """Age counts from the origin's Date, in whole seconds, and includes what the fetch took."""
 
     name = "apache"
-    expiry = ExpiryRule(whole_seconds=True)
+    expiry = ExpiryRule(whole_seconds=True, less_fetch=True)
     collapses_misses = False
     collapses_expired = False  # CacheLock does, but by serving the expired answer to those who would wait
     how_to_get = (

@@ -75,6 +75,14 @@ def test_odd_urls_reach_the_origin_and_the_log_as_they_were_asked_for(start_stac
 
 
 @needs_apache
+def test_what_the_fetch_took_counts_as_age(start_stack: StartStack) -> None:
+    stack = start_stack("apache")
+    answers = [ask(stack.url, "/public/s?ttl=1&delay_ms=1100") for _ in range(2)]
+    assert answers[0].seq != answers[1].seq
+    assert APACHE.expiry.fresh_until_s(stored_s=12.3, ttl_s=1, fetch_s=1.1) < 12.3
+
+
+@needs_apache
 def test_the_lock_of_resilient_serves_the_old_answer_while_one_request_refreshes_it(start_stack: StartStack) -> None:
     stack = start_stack("apache", tier={"profile": Profile.RESILIENT})
     target = "/public/d?ttl=1&delay_ms=400"
