@@ -162,7 +162,8 @@ class EdgeClient(ElaborateClient):
         """
         connection, session = self._connection, self._session
         flags = REUSED if connection.used or begun else 0
-        sent_ns = scheduled_ns = connection.sent_ns if begun else monotonic_ns()
+        # What was begun and never posted counts from when the connection was free for it.
+        sent_ns = scheduled_ns = max(connection.sent_ns, self.free_ns) if begun else monotonic_ns()
         lag_ns = 0
         due_ns = self.due_ns
         if due_ns:
