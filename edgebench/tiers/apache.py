@@ -7,6 +7,7 @@ read from the page cache. mod_cache_disk has no limit of its own: `storage_mb` b
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
@@ -134,12 +135,16 @@ def _store(place: Place) -> Path:
 
 def _stored(place: Place) -> Iterator[tuple[Path, bytes]]:
     """The header files of the store, each with the URL of its answer: fixed fields, the URL, then the headers."""
-    for path in _store(place).rglob("*.header"):
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-            form, _, length = _HEAD.unpack_from(head) if len(head) == _HEAD_BYTES else (0, 0, 0)
-            if form == _ENTITY:
-                yield path, file.read(length)
+    for folder, _, names in os.walk(_store(place)):
+        for name in names:
+            path = Path(folder, name)
+            if path.suffix != ".header":
+                continue
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:  # httpd unlinks them, too
+                head = file.read(_HEAD_BYTES)
+                form, _, length = _HEAD.unpack_from(head) if len(head) == _HEAD_BYTES else (0, 0, 0)
+                if form == _ENTITY:
+                    yield path, file.read(length)
 
 
 def _same(url: bytes, key: str) -> bool:
