@@ -178,15 +178,18 @@ def _holder(port: int) -> str:
     return ""
 
 
-def answers(port: int, path: str, timeout_s: float, ca: Path | None = None, host: str = "127.0.0.1") -> bool:
-    """Whether a GET of the harness's own probe path is answered with success within timeout_s; by https with a `ca`."""
+def answers(
+    port: int, path: str, timeout_s: float, ca: Path | None = None, host: str = "127.0.0.1", below: int = 300
+) -> bool:
+    """Whether a GET of the harness's own probe path is answered with success (a status below `below`) within
+    timeout_s; by https with a `ca`."""
     connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
         if ca is not None:
             context = ssl.create_default_context(cafile=str(ca))
             connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
         connection.request("GET", path)
-        return 200 <= connection.getresponse().status < 300
+        return 200 <= connection.getresponse().status < below
     except (OSError, http.client.HTTPException):
         return False
     finally:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from time import monotonic_ns
 
@@ -20,6 +21,7 @@ from edgebench.origin import rows
 from edgebench.runner.faults import Faults
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.placement import available_cores, place
+from edgebench.runner.services import answers
 from edgebench.runner.stack import Stack
 from edgebench.runner.trial import Bench, run_trial
 from edgebench.store import TrialFolder
@@ -118,6 +120,21 @@ def test_an_origin_that_cannot_be_back_in_time_is_recorded_as_it_was(start_stack
     [down] = faults.finish()
     assert down.end_s > 0.51
     assert max(at_s for got, at_s in seen if got == "refused") <= down.end_s + 0.001, "times are in whole milliseconds"
+
+
+def test_a_tier_that_gave_its_origin_up_has_not_hung() -> None:
+    class Tier(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(502)
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Tier) as tier:
+        thread = threading.Thread(target=tier.serve_forever)
+        thread.start()
+        assert not answers(tier.server_port, "/", timeout_s=10)
+        assert answers(tier.server_port, "/", timeout_s=10, below=600)
+        tier.shutdown()
+        thread.join()
 
 
 def test_an_origin_still_down_at_the_end_is_stopped_like_any_other(start_stack: StartStack, tmp_path: Path) -> None:
