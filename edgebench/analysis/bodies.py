@@ -35,8 +35,8 @@ def broken_bodies(joined: Joined) -> Check | None:
 
     def say(at: int) -> str:
         if length[at]:
-            return f"{lengths[at]:,} bytes, where the origin sent {sent[at]:,}"
-        return f"CRC-32 {digests[at]:08x}, where the origin sent {row_digests[at]:08x}"
+            return f"had {lengths[at]:,} bytes, where the origin sent {sent[at]:,}"
+        return f"had CRC-32 {digests[at]:08x}, where the origin sent {row_digests[at]:08x}"
 
     kinds = {LENGTH: int(length.sum()), DIGEST: int((digest & ~length).sum())}
     return joined.check(length | digest, checked, say, **kinds)

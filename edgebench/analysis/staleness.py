@@ -49,7 +49,7 @@ def over_stale(joined: Joined) -> Check:
 
     def say(at: int) -> str:
         beyond = f" and {permitted[at]:g} s beyond it permitted" if permitted[at] else ""
-        return f"{age_s[at]:.2f} s old, with a TTL of {ttl_s[at]:g} s{beyond}"
+        return f"was {age_s[at]:.2f} s old, with a TTL of {ttl_s[at]:g} s{beyond}"
 
     return joined.check(wrong, checked, say)
 

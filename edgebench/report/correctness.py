@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from edgebench.analysis.evidence import Check, Correctness, Example, together
@@ -11,15 +11,16 @@ from edgebench.report import format as fmt
 from edgebench.report.charts.data import cell_name
 from edgebench.report.parts import Table
 
-MOST_EXAMPLES = 5
+MOST_EXAMPLES = 20
 NOT_CHECKED = "not checked"
+TOO_OLD = "Too old"
 _Of = Callable[[Correctness], Check | None]
 
 CHECKS: tuple[tuple[str, str, _Of], ...] = (
     ("Leaks", "private answers that reached somebody else", lambda one: one.leak),
     ("Stored though private", "answers from store that no shared cache may keep", lambda one: one.stored_private),
     ("Wrong variant", "answers in another encoding or language, or of another key", lambda one: one.wrong_variant),
-    ("Too old", "answers from store older than is permitted", lambda one: one.over_stale),
+    (TOO_OLD, "answers from store older than is permitted", lambda one: one.over_stale),
     (
         "Outdated",
         "answers with a version that the origin had replaced",
@@ -36,7 +37,7 @@ WRONG = ("Leaks", "Wrong variant", "Broken body", "Cut off")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Example requests of one check in one cell."""
+    """Example requests of one check."""
 
     head: str
     table: Table
@@ -57,13 +58,19 @@ def correctness_section(analysis: Analysis) -> CorrectnessSection:
     cells = [cell for cell in analysis.cells if cell.trials]
     columns = [check for check in CHECKS if any(_check(cell, check[2]) for cell in cells)]
     rows = tuple((cell_name(cell), *(_words(_check(cell, of)) for _, _, of in columns), _lies(cell)) for cell in cells)
+    wrong = frozenset(
+        (number, place)
+        for number, cell in enumerate(cells)
+        for place, (head, _, of) in enumerate(columns, 1)
+        if head in (*WRONG, TOO_OLD) and (check := _check(cell, of)) is not None and check.count
+    )
     heads = ("Cell", *(head for head, _, _ in columns), "Cache’s own word")
     legend = (*((head, f"{text[0].upper()}{text[1:]}.") for head, text, _ in columns), _CLAIMED)
     return CorrectnessSection(
         _title(cells),
-        Table("Each cell, all trials, warm-up included: how many of how many", heads, rows) if columns else None,
+        Table("Each cell, all trials, warm-up included: how many of how many", heads, rows, wrong) if columns else None,
         _load(cells),
-        tuple(evidence for cell in cells for evidence in _evidence(cell)),
+        tuple(_evidence(cells)),
         legend if columns else (),
     )
 
@@ -96,7 +103,7 @@ def _title(cells: Iterable[CellResult]) -> str:
     counts = {
         head: sum(check.count for cell in cells if (check := _check(cell, of)) is not None) for head, _, of in CHECKS
     }
-    wrong = [f"{head.lower()}: {counts[head]:,}" for head in (*WRONG, "Too old") if counts[head]]
+    wrong = [f"{head.lower()}: {counts[head]:,}" for head in (*WRONG, TOO_OLD) if counts[head]]
     if wrong:
         return f"Not every answer was right ({', '.join(wrong)})"
     if not any(_check(cell, of) for cell in cells for _, _, of in CHECKS):
@@ -111,8 +118,8 @@ def _load(cells: Iterable[CellResult]) -> Table | None:
     if not rows:
         return None
     heads = (
-        "Cell", "Fetches per need", "Most at once", "Waited for another’s", "Their median", "Their worst",
-        "At the origin at once", "in 99 % of the time",
+        "Cell", "Fetches per need", "Most at once", "Waited for another’s", "Wait, median", "Wait, longest",
+        "At the origin at once", "99 % of the time",
     )  # fmt: skip
     return Table(
         "Fetches of what can be stored, for each expiry or first miss; and requests at the origin at one time",
@@ -142,25 +149,25 @@ def _load_row(cell: CellResult) -> tuple[str, ...] | None:
     )
 
 
-def _evidence(cell: CellResult) -> list[Evidence]:
-    found = []
+def _evidence(cells: Iterable[CellResult]) -> Iterator[Evidence]:
+    """The first examples of each check, a few from every cell."""
+    trials = [trial for cell in cells for trial in cell.trials]
     for head, text, of in CHECKS:
-        examples = [
-            (trial, example) for trial in cell.trials if (check := of(trial.correctness)) for example in check.examples
-        ][:MOST_EXAMPLES]
-        total = sum(check.count for trial in cell.trials if (check := of(trial.correctness)) is not None)
-        if not examples:
+        known = [(trial, check) for trial in trials if (check := of(trial.correctness)) is not None]
+        total = sum(check.count for _, check in known)
+        if not total:
             continue
-        rows = tuple(_example_row(trial, example) for trial, example in examples)
+        share = max(MOST_EXAMPLES // sum(bool(check.count) for _, check in known), 1)
+        rows = [_example_row(trial, example) for trial, check in known for example in check.examples[:share]]
+        rows = rows[:MOST_EXAMPLES]
         columns = ("Trial", "At", "Request", "Asked by", "Origin’s response", "What was wrong")
-        caption = f"{len(rows)} of {total:,} {text}" if len(rows) < total else text[0].upper() + text[1:]
-        found.append(Evidence(f"{cell_name(cell)}: {head.lower()}, {total:,}", Table(caption, columns, rows)))
-    return found
+        caption = f"{len(rows):,} of {total:,} {text}" if len(rows) < total else text[0].upper() + text[1:]
+        yield Evidence(f"{head}: {fmt.plural(total, 'request')}", Table(caption, columns, tuple(rows)))
 
 
 def _example_row(trial: TrialResult, example: Example) -> tuple[str, ...]:
     return (
-        f"{trial.record.trial.repeat}",
+        trial.record.trial.id,
         f"{example.at_s:.3f}{fmt.NBSP}s".replace("-", "−"),
         example.request,
         example.principal[:8] or "anonymous",

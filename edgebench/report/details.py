@@ -106,8 +106,30 @@ PROFILES = {
 def profile_words(record: TrialRecord) -> str:
     """The profile the tier was asked to follow, and what of it this cache cannot do."""
     profile = record.trial.cell.tier.profile
+    if record.tier.kind == "url":
+        return f"{profile} is what it is judged by"
     lacks = f"; cannot: {', '.join(record.tier.lacks)}" if record.tier.lacks else ""
     return f"{profile}: {PROFILES[profile]}{lacks}"
+
+
+def tier_words(analysis: Analysis) -> list[tuple[str, str]]:
+    """Each tier that was measured: what it is, its profile, and what of that it cannot do."""
+    first: dict[str, TrialRecord] = {}
+    for cell in analysis.cells:
+        for trial in cell.trials:
+            first.setdefault(cell.summary.tier, trial.record)
+    return [
+        (name, f"{_what(record)}, profile {profile_words(record)}")
+        for name, record in first.items()
+        if record.tier.kind != "direct"
+    ]
+
+
+def _what(record: TrialRecord) -> str:
+    tier = record.tier
+    if tier.kind == "url":
+        return f"somebody’s own, at {tier.binary}"
+    return f"{tier.kind} {tier.version}".strip()
 
 
 def expiry_words(record: TrialRecord) -> str:
@@ -119,11 +141,12 @@ def expiry_words(record: TrialRecord) -> str:
         if record.tier.kind == "url":
             return "Not known: somebody’s own tier. Nothing is predicted."
         return "Not foretold in this profile: nothing is predicted."
-    if not rule.whole_seconds and not rule.extra_s:
+    if not (rule.whole_seconds or rule.extra_s or rule.less_fetch):
         return "Fresh for exactly its TTL after it was stored."
     start = "the whole second it was stored in" if rule.whole_seconds else "the moment it was stored"
     extra = f" plus {fmt.plural(rule.extra_s, 'second')}" if rule.extra_s else ""
-    return f"Fresh for its TTL{extra}, counted from {start}."
+    less = " less what its fetch took" if rule.less_fetch else ""
+    return f"Fresh for its TTL{extra}{less}, counted from {start}."
 
 
 def _facts(cell: CellResult) -> tuple[tuple[str, str], ...]:

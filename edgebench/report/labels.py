@@ -13,6 +13,9 @@ Points = NDArray[np.float64]
 """Shape (n, 2): x and y."""
 
 
+NO_LENGTH_PT = 1e-9
+
+
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Positions as near as possible to the wanted ones, in the same order, at least `gap` apart, within low..high.
 
@@ -54,7 +57,7 @@ def simplified(line: Points, tolerance: float) -> Points:
         start, span = line[first], line[last] - line[first]
         between = line[first + 1 : last] - start
         length = float(np.hypot(*span))
-        if length:
+        if length > NO_LENGTH_PT:  # its square must not vanish
             along = np.clip(between @ span / length**2, 0, 1)
             between = between - along[:, None] * span
         distance = np.hypot(between[:, 0], between[:, 1])

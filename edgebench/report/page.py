@@ -89,6 +89,7 @@ def _html(analysis: Analysis, ctx: data.Context, first: Section, sections: list[
         baseline=ctx.baseline.summary.tier if ctx.baseline else "",
         latency=first,
         sections=sections,
+        tiers=details.tier_words(analysis),
         correctness=correctness_section(analysis),
         cells=details.cell_details(analysis, full=full),
         full=full,

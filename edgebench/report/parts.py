@@ -17,6 +17,8 @@ class Table:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    wrong: frozenset[tuple[int, int]] = frozenset()
+    """Row and column, from 0, of what should not be, and is printed so that it is seen."""
 
     @property
     def numeric(self) -> tuple[bool, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -93,3 +94,11 @@ def test_a_log_that_does_not_know_the_stamp_or_verdict_contradicts_nothing() -> 
 def test_without_a_log_nothing_is_unmatched() -> None:
     found = reconcile(samples({}), NO_LOG)
     assert found.unmatched == {} and "log" not in found.compared
+
+
+def test_a_permitted_stale_answer_may_be_called_a_hit_and_not_a_miss() -> None:
+    stale = samples({"claim": "hit", "outcome": "stale"}, {"claim": "miss", "outcome": "stale"})
+    strict = reconcile(stale, NO_LOG)
+    resilient = reconcile(stale, NO_LOG, np.array([True, True]))
+    assert (strict.contradicted["claim"], resilient.contradicted["claim"]) == (2, 1)
+    assert list(resilient.disagreements["outcome"]) == ["stale"]

@@ -23,7 +23,11 @@ def told(
     how: Behaviour, *, rate_rps: float = 200.0, seconds: float = 12.0, keys: int = 12, seed: int = 1
 ) -> Simulation:
     """A simulated trial in which nothing is wrong; private answers are for one of USERS each."""
-    simulated = simulate(how, poisson(rate_rps, SECONDS, keys, seed), seed)
+    return completed(simulate(how, poisson(rate_rps, SECONDS, keys, seed), seed))
+
+
+def completed(simulated: Simulation) -> Simulation:
+    """A simulated trial with the columns that older run folders have not."""
     ledger, samples = simulated.ledger, simulated.samples
     seq = ledger["seq"].to_numpy(dtype=np.int64)
     private = (ledger["principal"] != "").to_numpy()

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from edgebench.analysis.evidence import Check, Collapse, Correctness, Example, Herd, Outdated
 from edgebench.analysis.results import Analysis, CellResult, TrialResult
 from edgebench.model import (
     Cell,
@@ -20,6 +21,7 @@ from edgebench.model import (
     OriginSpec,
     Outcome,
     Placement,
+    Profile,
     Reason,
     ReasonCode,
     RunRecord,
@@ -132,11 +134,40 @@ def _metrics(samples: pd.DataFrame, measure_s: int, cached: bool) -> dict[str, f
     return found
 
 
+LEAKS = Check(
+    14,
+    74,
+    tuple(
+        Example(0.412 * number - 0.3, "GET /api/me", "" if number % 2 else "9b1d77aa02c4", 900 + number, text)
+        for number, text in enumerate(["made for user 3fa2c1d0, who sent Authorization, received by another"] * 5)
+    ),
+)
+
+
+def _correctness(samples: pd.DataFrame, cached: bool, spoiled: bool) -> Correctness:
+    """Nothing wrong; or some answers given to the wrong people, some too old, and two bodies broken."""
+    asked, none = len(samples), Check(0, 74)
+    old = Example(2.204, "GET /api/products/17", "", 1204, "was 4.31 s old, with a TTL of 1 s")
+    broken = Example(3.071, "GET /api/products?page=3", "", 1444, "had 11,204 bytes, where the origin sent 12,288")
+    return Correctness(
+        leak=LEAKS if spoiled else none,
+        stored_private=none,
+        wrong_variant=Check(0, asked, (), {"encoding": 0, "language": 0, "key": 0}),
+        over_stale=Check(3, asked // 2, (old,)) if spoiled else Check(0, asked // 2 if cached else 0),
+        broken_body=Check(2, asked - 74, (broken,)) if spoiled else Check(0, asked - 74),
+        cut_off=Check(0, asked),
+        outdated=Outdated(Check(0, asked - 74), None, None, None, 0.0),
+        collapse=Collapse(212, 231, 3, None, 88, 4.2, None, 9.7) if cached else None,
+        herd=Herd(3, 8, 4.0, None),
+        serialised=Check(0, 6),
+    )
+
+
 def _trial(cell: Cell, repeat: int, rng: np.random.Generator, measure_s: int) -> TrialResult:
     warm_s = int(rng.integers(5, 8))
-    kind, cached = cell.tier.kind, cell.tier.kind != "direct"
+    kind, cached = cell.tier.kind, cell.tier.kind not in ("direct", "caddy")
     samples = _samples(rng, kind, cell.freshness.ttl_s if cached else None, warm_s, measure_s)
-    config = _CONFIG.format(dir="/tmp/cache", ttl=cell.freshness.ttl_s) if cached else ""
+    config = _CONFIG.format(dir="/tmp/cache", ttl=cell.freshness.ttl_s) if cached and kind != "url" else ""
     rule = {"nginx": ExpiryRule(True, 1), "varnish": ExpiryRule()}.get(kind, ExpiryRule(True)) if cached else None
     record = TrialRecord(
         trial=Trial(cell, repeat, 40 + repeat),
@@ -148,7 +179,7 @@ def _trial(cell: Cell, repeat: int, rng: np.random.Generator, measure_s: int) ->
         measure_start_ns=warm_s * 1_000_000_000,
         measure_end_ns=(warm_s + measure_s) * 1_000_000_000,
         warm_up_end="steady",
-        tier=TierRecord(kind, "1.29.1", f"/usr/bin/{kind}", config, (f"/usr/bin/{kind}", "-c", "edge.conf"), rule),
+        tier=_tier_record(cell, config, rule),
         placement=Placement((0,), (1,)),
         origin_argv=("gunicorn", "--threads", "8", "target_app:create_app()"),
         generator_argv=("locust", "-f", "locustfiles/api.py"),
@@ -166,8 +197,19 @@ def _trial(cell: Cell, repeat: int, rng: np.random.Generator, measure_s: int) ->
         ledger_rows=int((samples["outcome"] == "origin").sum()),
         compared={"claim": len(samples), "log": len(samples)} if cached else {},
         contradicted={"claim": 2} if cached and repeat == 1 else {},
+        correctness=_correctness(samples, cached, cell.tier.profile is Profile.DEFAULT),
         disagreements=taken.head(2).assign(against="claim", said="miss") if cached and repeat == 1 else taken.head(0),
     )
+
+
+def _tier_record(cell: Cell, config: str, rule: ExpiryRule | None) -> TierRecord:
+    kind, profile = cell.tier.kind, cell.tier.profile
+    if kind in ("direct", "url"):
+        return TierRecord(kind, binary=cell.tier.url or "")
+    rule = rule if kind != "caddy" and profile is Profile.STRICT else None
+    lacks = ("revalidate with If-None-Match", "serve stale while it asks again") if kind == "haproxy" else ()
+    argv = (f"/usr/bin/{kind}", "-c", "edge.conf")
+    return TierRecord(kind, "1.29.1", f"/usr/bin/{kind}", config, argv, rule, profile=profile, lacks=lacks)
 
 
 def estimate(values: Sequence[float | None], unit: str) -> Estimate:
@@ -220,9 +262,16 @@ def make_analysis(
     names: Mapping[str, str] | None = None,
     text: str = "",
     reasons: tuple[Reason, ...] = _REASONS,
+    profile: Profile = Profile.STRICT,
 ) -> Analysis:
-    """`names` renames tiers; `text` is put wherever the user's own words appear."""
-    specs = [TierSpec((names or {}).get(kind, kind), kind) for kind in tiers]
+    """`names` renames tiers; `text` is put wherever the user's own words appear. In the default profile caches leak."""
+    specs = [
+        TierSpec(
+            (names or {}).get(kind, kind), kind, profile=profile if kind not in ("direct", "url") else Profile.STRICT
+        )
+        for kind in tiers
+    ]
+    specs = [replace(spec, url="http://127.0.0.1:9000") if spec.kind == "url" else spec for spec in specs]
     load = Load(measure_s=measure_s, warm_up_s=8)
     wanted = [(spec, ttl_s) for spec in specs for ttl_s in ((None,) if spec.kind == "direct" else ttls)]
     cells = tuple(_cell(spec, ttl_s, trials, load, 7 + index) for index, (spec, ttl_s) in enumerate(wanted))
