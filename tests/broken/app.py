@@ -65,3 +65,10 @@ def me() -> Response:
 def orders() -> Response:
     """Says nothing of privacy: that it was asked for with Authorization is all that keeps it from being shared."""
     return _answer(f"the orders of {_user()}", "max-age=1", 5)
+
+
+@app.post("/echo")
+def echo() -> Response:
+    """What was sent, in pieces of a length that is not told beforehand."""
+    sent = request.get_data()
+    return Response((sent[at : at + 100] for at in range(0, len(sent), 100)), mimetype="text/plain")

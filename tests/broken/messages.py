@@ -13,6 +13,7 @@ _HOP_BY_HOP = frozenset(
 )  # fmt: skip
 _BODILESS = (204, 304)
 IDLE_S = 0.25
+"""How long an unused connection to the origin is kept."""
 
 
 def field(fields: Fields, name: str) -> str:

@@ -86,7 +86,7 @@ class Proxy:
         if request.method != "GET":
             return await self._forward(request, asked), _status("fwd=method")
         waited = False
-        while (entry := self._store.find(request, monotonic())) is None:
+        while (entry := self._store.find(request, now_s := monotonic())) is None:
             if request.target in self._unstorable:
                 return await self._pass(request, asked)
             key = self._store.key(request)
@@ -94,10 +94,9 @@ class Proxy:
                 return await self._miss(request, asked)
             await fetched.wait()
             waited = True
-        return self._hit(request, asked, entry, waited)
+        return self._hit(request, asked, entry, now_s - entry.stored_s, waited)
 
-    def _hit(self, request: Request, asked: Asked, entry: Entry, waited: bool) -> tuple[Answer, Fields]:
-        age_s = monotonic() - entry.stored_s
+    def _hit(self, request: Request, asked: Asked, entry: Entry, age_s: float, waited: bool) -> tuple[Answer, Fields]:
         variant = self._store.variant(request)
         if entry.private_to and entry.private_to != request.authorization:
             self.account.wronged(asked)

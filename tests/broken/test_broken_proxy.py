@@ -58,6 +58,17 @@ def test_the_correct_proxy_stores_what_may_be_stored_and_says_what_it_does(start
     assert (account.requests, account.hits, account.fetches, account.injected) == (5, 1, 4, [])
 
 
+def test_bodies_go_through_in_both_directions(start: Start) -> None:
+    proxy, sent = start(Fault.NONE), bytes(range(256)) * 5
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
+    for body in (sent, (sent[at : at + 50] for at in range(0, len(sent), 50)), sent):  # the second one in chunks
+        connection.request("POST", "/echo", body)
+        response = connection.getresponse()
+        assert response.read() == sent and response.headers["Content-Length"] == str(len(sent))
+        assert response.headers["Cache-Status"] == "proxy; fwd=method"
+    connection.close()
+
+
 def test_the_correct_proxy_keeps_the_ttl(start: Start) -> None:
     proxy = start(Fault.NONE)
     before = time.monotonic()

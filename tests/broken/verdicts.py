@@ -44,7 +44,7 @@ def _all(proved: Proved) -> int:
     return proved.wronged()
 
 
-def _taken_unpacked(proved: Proved) -> int:
+def _gzip_unasked(proved: Proved) -> int:
     """Who takes gzip may be given a plain body: that is no fault. Who takes plain bodies only may not be given gzip."""
     return proved.wronged(lambda detail: detail == "gzip for identity")
 
@@ -93,7 +93,7 @@ def _fetches(proved: Proved) -> Found:
 SOUGHT = {
     Fault.LEAK_PRIVATE: Sought(ReasonCode.LEAK, _checked(lambda one: one.leak), _all),
     Fault.SWAP: Sought(ReasonCode.LEAK, _checked(lambda one: one.leak), _all),
-    Fault.IGNORE_VARY: Sought(ReasonCode.WRONG_VARIANT, _checked(lambda one: one.wrong_variant), _taken_unpacked),
+    Fault.IGNORE_VARY: Sought(ReasonCode.WRONG_VARIANT, _checked(lambda one: one.wrong_variant), _gzip_unasked),
     Fault.DOUBLE_TTL: Sought(ReasonCode.OVER_STALE, _checked(lambda one: one.over_stale), _beyond_the_grain),
     Fault.STALE_FOREVER: Sought(ReasonCode.OVER_STALE, _checked(lambda one: one.over_stale), _beyond_the_grain),
     Fault.LABEL_MISSES_AS_HITS: Sought(ReasonCode.CLAIM_DISAGREES, _lies, _all),
