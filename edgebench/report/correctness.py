@@ -108,6 +108,9 @@ def _title(cells: Iterable[CellResult]) -> str:
         return f"Not every answer was right ({', '.join(wrong)})"
     if not any(_check(cell, of) for cell in cells for _, _, of in CHECKS):
         return "Nothing could be checked: the origin kept no ledger"
+    unknown = [head.lower() for head, _, of in CHECKS if head in WRONG and not any(_check(cell, of) for cell in cells)]
+    if unknown:
+        return f"No wrong answer was found; not checked: {', '.join(unknown)}"
     private = sum(check.checked for cell in cells if (check := _check(cell, CHECKS[0][2])) is not None)
     said = f", and none of {private:,} private answers reached anybody else" if private else ""
     return f"No wrong answer was found{said}"

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 from edgebench.analysis.evidence import Correctness
 from edgebench.analysis.results import Analysis
-from edgebench.model import Profile
+from edgebench.model import Profile, TrustStatus
 from edgebench.report import render
+from edgebench.report.charts import data
 from edgebench.report.correctness import correctness_section
 from tests.report.factory import make_analysis
 from tests.report.test_page import shown, well_formed
 
 CLEAN = make_analysis(ttls=(5,), trials=1, measure_s=2)
+NOTHING = Correctness()
 SPOILED = make_analysis(ttls=(5,), trials=2, measure_s=2, profile=Profile.DEFAULT)
 
 
@@ -45,9 +47,9 @@ def test_what_was_wrong_is_seen_with_its_examples() -> None:
     assert shown("had 11,204 bytes, where the origin sent 12,288") in report.html
 
 
-def _without(analysis: Analysis) -> Analysis:
+def _without(analysis: Analysis, left: Correctness = NOTHING) -> Analysis:
     cells = tuple(
-        replace(cell, trials=tuple(replace(trial, correctness=Correctness()) for trial in cell.trials))
+        replace(cell, trials=tuple(replace(trial, correctness=left) for trial in cell.trials))
         for cell in analysis.cells
     )
     return replace(analysis, cells=cells)
@@ -59,6 +61,9 @@ def test_what_could_not_be_checked_is_not_called_right() -> None:
     assert section.title == "Nothing could be checked: the origin kept no ledger"
     assert section.checks is None and section.load is None
     well_formed(render(unknown))
+    partly = replace(CLEAN.cells[0].trials[0].correctness, leak=None, broken_body=None)
+    section = correctness_section(_without(CLEAN, partly))
+    assert section.title == "No wrong answer was found; not checked: leaks, broken body"
     older = replace(CLEAN, cells=(*CLEAN.cells[:2], *unknown.cells[2:]))
     checks = correctness_section(older).checks
     assert checks is not None and checks.rows[2][1] == "not checked"
@@ -77,3 +82,15 @@ def test_profiles_are_printed() -> None:
     report = render(make_analysis(ttls=(5,), trials=1, measure_s=1, profile=Profile.RESILIENT))
     assert "resilient: past its TTL an answer is served as its Cache-Control permits" in report.html
     assert "Not foretold in this profile" in report.html
+
+
+def test_no_title_praises_a_cell_that_is_invalid() -> None:
+    cells = list(CLEAN.cells)
+    best = data.best(data.context(CLEAN), "hit_ratio")
+    assert best is not None
+    place = next(number for number, cell in enumerate(cells) if cell is best)
+    cells[place] = replace(best, summary=replace(best.summary, trust=TrustStatus.INVALID))
+    spoiled = replace(CLEAN, cells=tuple(cells))
+    other, star = (pick(data.context(spoiled)) for pick in (lambda ctx: data.best(ctx, "hit_ratio"), data.star))
+    assert other is not None and star is not None
+    assert best.summary.id not in (other.summary.id, star.summary.id)

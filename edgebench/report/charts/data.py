@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.analysis.results import Analysis, CellResult, TrialResult
-from edgebench.model import Outcome, Phase
+from edgebench.model import Outcome, Phase, TrustStatus
 from edgebench.report import format as fmt
 from edgebench.report.palette import TierStyle, tier_styles
 
@@ -150,15 +150,20 @@ def cell_name(cell: CellResult) -> str:
 
 def best(ctx: Context, name: str) -> CellResult | None:
     """The cached cell that stands for the run in titles: the highest value of this metric."""
-    known = [cell for cell in ctx.cached if value(cell, name) is not None]
+    known = [cell for cell in _praised(ctx) if value(cell, name) is not None]
     return max(known, key=lambda cell: value(cell, name) or 0.0, default=None)
 
 
 def star(ctx: Context) -> CellResult | None:
     """The cached cell that latency titles speak of: the one that hits most; without hit ratios, the fastest."""
-    measured = [cell for cell in ctx.cached if cell.summary.id in ctx.distributions]
+    measured = [cell for cell in _praised(ctx) if cell.summary.id in ctx.distributions]
     fastest = min(measured, key=lambda cell: ctx.distributions[cell.summary.id].at(0.5), default=None)
     return best(ctx, "hit_ratio") or fastest
+
+
+def _praised(ctx: Context) -> list[CellResult]:
+    """The cached cells of which titles may speak: those that are not INVALID, where there are any."""
+    return [cell for cell in ctx.cached if cell.summary.trust is not TrustStatus.INVALID] or ctx.cached
 
 
 def unmeasured(ctx: Context, what: str) -> str:
