@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from edgebench.analysis.ceiling import AT_CEILING, ceiling_share
 from edgebench.analysis.ledger_names import UNEXPLAINED
 from edgebench.analysis.metrics import measuring
+from edgebench.analysis.planned import in_fault
 from edgebench.analysis.results import TrialResult
 from edgebench.analysis.steadiness import steadiness
 from edgebench.analysis.tables import NS_PER_S, nanoseconds
 from edgebench.analysis.trust import LATE_NS, LIMITS, MOSTLY_LATE, P99_NEEDS, Doubt
 from edgebench.analysis.wording import count, digits, percent
-from edgebench.model import LoadModel, ReasonCode, RunRecord
+from edgebench.model import LoadModel, Outcome, ReasonCode, RunRecord
 
 
 def trial_doubts(trial: TrialResult, run: RunRecord) -> Iterator[Doubt]:
@@ -64,8 +65,11 @@ def _at_the_ceiling(share: float) -> str:
 
 
 def _rate(trial: TrialResult) -> Iterator[Doubt]:
-    """Arrivals not sent in time: in the measuring phase, or by the generator's count of the whole trial, if worse."""
-    if trial.record.trial.cell.load.model is not LoadModel.OPEN:
+    """Arrivals not sent in time: in the measuring phase, or by the generator's count of the whole trial, if worse.
+
+    Not where the origin fails as planned: that all connections wait for it is the result.
+    """
+    if trial.record.trial.cell.load.model is not LoadModel.OPEN or trial.record.faults:
         return
     now = trial.samples[measuring(trial.samples)]
     in_time = float((nanoseconds(now, "sent_ns") <= trial.record.measure_end_ns).sum())
@@ -87,6 +91,10 @@ def _rate(trial: TrialResult) -> Iterator[Doubt]:
 def _answers(trial: TrialResult) -> Iterator[Doubt]:
     cell = trial.record.trial.cell.id
     requests, errors = trial.metrics.get("requests") or 0.0, trial.metrics.get("errors") or 0.0
+    good = requests - errors
+    if trial.record.faults:
+        now = trial.samples[measuring(trial.samples) & ~in_fault(trial.record, trial.samples)]
+        requests, errors = float(len(now)), float((now["outcome"] == Outcome.ERROR.value).sum())
     share = errors / requests if requests else 0.0
     text = (
         f"{count(errors, 'request')} of {requests:,.0f} ({percent(share)}) ended in an error "
@@ -94,10 +102,10 @@ def _answers(trial: TrialResult) -> Iterator[Doubt]:
     )
     yield Doubt(ReasonCode.ERRORS, cell, share, text)
     text = (
-        f"{count(requests - errors, 'good sample')} in a trial: a p99 needs {P99_NEEDS:,}, so there is none. Raise "
+        f"{count(good, 'good sample')} in a trial: a p99 needs {P99_NEEDS:,}, so there is none. Raise "
         "measure_s or rate_rps."
     )
-    yield Doubt(ReasonCode.TOO_FEW_SAMPLES, cell, P99_NEEDS - (requests - errors), text)
+    yield Doubt(ReasonCode.TOO_FEW_SAMPLES, cell, P99_NEEDS - good, text)
 
 
 def _ledger(trial: TrialResult) -> Iterator[Doubt]:

@@ -21,8 +21,9 @@ def steadiness(trial: TrialResult) -> Iterator[Doubt]:
     """Drift within the measuring phase, a warm-up that ran into its cap, a measuring phase shorter than the TTL."""
     record, cell = trial.record, trial.record.trial.cell
     whole = _whole_seconds(trial.timeline, record)
-    yield from _drifted(cell.id, whole["hit_ratio"], "hit ratio", DRIFT_POINTS, relative=False)
-    yield from _drifted(cell.id, whole["latency_p50_ms"], "median latency", DRIFT_LATENCY, relative=True)
+    if not record.faults:  # they are meant to change things
+        yield from _drifted(cell.id, whole["hit_ratio"], "hit ratio", DRIFT_POINTS, relative=False)
+        yield from _drifted(cell.id, whole["latency_p50_ms"], "median latency", DRIFT_LATENCY, relative=True)
     text = (
         f"the warm-up ended on its cap of {seconds(cell.load.warm_up_s)}, not because the hit ratio was steady and one "
         "TTL had passed. Raise warm_up_s."

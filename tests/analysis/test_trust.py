@@ -15,7 +15,7 @@ from edgebench.analysis.checks_cell import cell_doubts, run_doubts
 from edgebench.analysis.results import TrialResult
 from edgebench.analysis.steadiness import drift
 from edgebench.analysis.trust import LIMITS, Doubt, cell_status, run_trust, status_of, worst
-from edgebench.model import LoadModel, Placement, ReasonCode, TrustStatus
+from edgebench.model import Fault, FaultKind, LoadModel, Outcome, Placement, ReasonCode, TrustStatus
 from tests.analysis.folders import record, run_record, scenario, trials
 
 SCENARIO = scenario(ttl_s=(5,), repeats=3)
@@ -195,3 +195,21 @@ def test_drift_needs_six_seconds() -> None:
     assert drift(np.array([1.0, np.nan, 1.0, 1.0, 2.0, 2.0])) is None
     halves = drift(np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0]))
     assert halves == (1.0, 2.0, 0.0)
+
+
+def test_what_a_planned_fault_does_is_the_result_and_no_defect() -> None:
+    trial = good_trial()
+    start_s = trial.record.measure_start_ns / 1e9
+    sent_s = trial.samples["sent_ns"] / 1e9 - start_s
+    failed = (sent_s >= 2) & (sent_s < 4)
+    samples = trial.samples.assign(
+        done_ns=trial.samples["sent_ns"] + MS,
+        outcome=np.where(failed, Outcome.ERROR.value, Outcome.HIT.value),
+    )
+    broken = replace(trial, samples=samples, metrics={**trial.metrics, "errors": float(failed.sum())})
+    assert ReasonCode.ERRORS in codes(broken)
+    fault = Fault(FaultKind.DOWN, 2.0, 3.2)  # and a second of aftermath
+    planned = replace(broken, record=replace(broken.record, faults=(fault,)))
+    assert codes(planned) == {}
+    too_late = replace(broken, record=replace(broken.record, faults=(replace(fault, end_s=2.5),)))
+    assert ReasonCode.ERRORS in codes(too_late)
