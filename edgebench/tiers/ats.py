@@ -108,11 +108,13 @@ class Ats(Adapter):
     def read_log(self, place: Place) -> Iterable[LogLine]:
         with place.log.open() as lines:
             for line in lines:
-                at, port, method, status, result, fetched, stamp, key = line.rstrip("\n").split(" ", 7)
+                at, port, method, status, result, fetched, age, stamp, key = line.rstrip("\n").split(" ", 8)
+                # Who waited for a fetch that failed may get the old answer; the result code does not tell.
+                old = place.profile is not Profile.STRICT and age not in ("-", "0")
                 if not key.startswith(PROBE_PATH) and method != "PURGE":
                     yield LogLine(
                         wall_s=float(at), port=int(port), method=method, key=key, status=int(status),
-                        verdict=_verdict(result, int(status), int(fetched)), origin_seq=stamp_seq(stamp),
+                        verdict=_verdict(result, int(status), int(fetched), old), origin_seq=stamp_seq(stamp),
                     )  # fmt: skip
 
     def counters(self, binary: Binary, place: Place) -> Mapping[str, float]:
@@ -135,11 +137,11 @@ class Ats(Adapter):
             raise PurgeFailed(f"ats answered PURGE {key} with {status}")
 
 
-def _verdict(result: str, status: int, fetched: int) -> ClaimedOutcome:
+def _verdict(result: str, status: int, fetched: int, old: bool) -> ClaimedOutcome:
     """What ATS did, from its result code, the status it gave, and the one the origin gave (0: none)."""
     if result.startswith("ERR_") or (status >= _FAILED > fetched):
         return ClaimedOutcome.ERROR
-    if status < _FAILED <= fetched:
+    if status < _FAILED <= fetched or (result == "TCP_CF_HIT" and old):
         return ClaimedOutcome.STALE
     return _VERDICTS.get(result, ClaimedOutcome.UNKNOWN)
 
