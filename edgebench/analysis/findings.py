@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from edgebench.analysis.correctness import stores
 from edgebench.analysis.estimates import difference
 from edgebench.analysis.findings_content import doubtful_content, waiting, wrong_content
 from edgebench.analysis.headline import headline
@@ -31,7 +32,8 @@ def findings(cells: Sequence[CellResult], baseline_id: str) -> list[Finding]:
     made: list[Finding | None] = [*wrong_content(everything), first]
     made += doubtful_content(everything)
     for tier, of_tier in _by_tier([cell for cell in usable if cell.summary.id != baseline_id]).items():
-        made += [_hit_ratio(tier, of_tier), _offload(tier, of_tier), _enough_ttl(tier, of_tier)]
+        if any(stores(trial.record) for cell in of_tier for trial in cell.trials):
+            made += [_hit_ratio(tier, of_tier), _offload(tier, of_tier), _enough_ttl(tier, of_tier)]
         made += [_hop(tier, of_tier, baseline), _prediction(tier, of_tier)]
     for tier, of_tier in everything.items():
         made += [*waiting(tier, of_tier), _claims(tier, of_tier)]

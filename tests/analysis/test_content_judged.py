@@ -154,4 +154,6 @@ def test_a_proxy_that_stores_nothing(tmp_path: Path) -> None:
     metrics = analysis.summary.cells[1].metrics
     assert metrics["hit_ratio"].value == 0 and metrics["ideal_hit_ratio"].value is None
     assert metrics["collapse_factor"].value is None and metrics["leaks"].value == 0
+    codes = {finding.code for finding in analysis.summary.findings}
+    assert not codes & {"HIT_RATIO", "OFFLOAD"} and "MISS_COST" in codes
     assert analysis.summary.trust.status is TrustStatus.VALID
