@@ -86,8 +86,8 @@ def test_what_both_caches_can_do(reports: dict[str, Results], kind: str) -> None
     assert found["vary"].text.startswith("yes") and found["vary"].figures["wrong"] == 0
     assert texts(found, "range_cold", "range_warm") == ["206, whole fetched, stored", "206 from store"]
     assert found["private_authorization"].figures["at_once"] == 10
-    assert found["stale_while_revalidate"].text.startswith("yes")
-    assert texts(found, "stale_if_error_dead") == ["yes"]
+    assert found["stale_while_revalidate_resilient"].text.startswith("yes")
+    assert texts(found, "stale_if_error_dead_resilient") == ["yes"]
     assert found["purge_one"].text.startswith("yes") and "(" not in found["purge_one"].text
     assert found["purge_all"].text.startswith("yes")
 
@@ -98,13 +98,18 @@ def test_nothing_leaks_in_strict(reports: dict[str, Results], kind: str) -> None
     assert texts(reports[kind], *names) == ["no"] * 5
 
 
+@pytest.mark.parametrize("kind", ["nginx", VARNISH])
+def test_nothing_is_served_past_its_ttl_in_strict(reports: dict[str, Results], kind: str) -> None:
+    assert texts(reports[kind], "stale_while_revalidate_strict", "stale_if_error_503_strict") == ["no", "no (503)"]
+
+
 def test_nginx(reports: dict[str, Results]) -> None:
     found = reports["nginx"]
     lifetime = found["lifetime"].figures
     # [T, T + 1) s, depending on the fraction of the second at which it was stored; a busy machine adds to it.
     assert lifetime["keys"] == 8 and lifetime["min_ms"] >= 2000 and lifetime["max_ms"] > 2500
     assert found["expired_crowd"].figures["fetches"] == 50
-    assert texts(found, "authorised_default", "stale_if_error_503") == ["yes (LEAK)", "no (503)"]
+    assert texts(found, "authorised_default", "stale_if_error_503_resilient") == ["yes (LEAK)", "no (503)"]
     assert "the answer for the other" in found["authorised_default"].evidence
     assert found["graceful_stop"].figures["yes"] == 1
 
@@ -117,7 +122,9 @@ def test_varnish(reports: dict[str, Results], kind: str) -> None:
     assert found["expired_crowd"].figures["fetches"] == 1
     assert texts(found, "counters", "authorised_default", "unmarked_default") == ["yes", "no", "yes"]
     assert found["vary"].figures["fetches"] == 1
-    assert texts(found, "stale_if_error_503") == ["yes"]
+    # Its own grace of ten seconds, which nobody has asked for.
+    assert "even unasked" in found["stale_while_revalidate_default"].text
+    assert texts(found, "stale_if_error_503_resilient") == ["yes"]
 
 
 def test_no_cache_is_found_to_be_none(tmp_path: Path) -> None:
@@ -125,16 +132,16 @@ def test_no_cache_is_found_to_be_none(tmp_path: Path) -> None:
     probes = [probe for probe in PROBES if probe.profile is not Profile.DEFAULT and probe.name not in left_out]
     with Guardian() as guardian:
         found = probe_stack(Cell(TierSpec("direct", "direct"), Freshness(), Load()), probes, tmp_path, guardian, nobody)
-    assert [name for name, result in found.items() if result.failed] == ["stale_if_error_dead"]
+    assert [name for name, result in found.items() if result.failed] == ["stale_if_error_dead_resilient"]
     assert texts(found, "max_age", "s_maxage", "revalidates", "purge_one") == ["no"] * 4
     assert texts(found, "lifetime", "counters", "post") == ["not stored", "keeps none", "no (not stored)"]
     assert found["cold_crowd"].figures["fetches"] == found["expired_crowd"].figures["fetches"] == 50
     assert texts(found, "range_cold", "range_warm") == ["206, passed on", "206 from origin"]
     assert found["vary"].figures == {"wrong": 0, "fetches": 6, "requests": 6, "unasked": 0}
-    assert texts(found, "stale_while_revalidate", "stale_if_error_503") == ["no", "no (503)"]
+    assert texts(found, "stale_while_revalidate_resilient", "stale_if_error_503_resilient") == ["no", "no (503)"]
     assert {found[f"{what}_strict"].text for what in ("authorised", "set_cookie", "private", "no_store")} == {"no"}
     assert found["private_cookie"].figures["at_once"] == found["private_authorization"].figures["at_once"] == 10
-    assert "refused" in found["stale_if_error_dead"].text  # nobody is left who could answer
+    assert "refused" in found["stale_if_error_dead_resilient"].text  # nobody is left who could answer
 
 
 # --- how they are run ----------------------------------------------------------------------------------------------
@@ -339,8 +346,8 @@ def test_an_adapter_that_says_something_else_is_told_of() -> None:
         "expired_crowd": crowd,
         "lifetime": Result("1.06–1.95 s", "", {"min_ms": 1060, "max_ms": 1950, "keys": 8}),
         "purge_one": Result("failed: no answer", "", failed=True),
-        "stale_while_revalidate": Result("no", ""),
-        "stale_if_error_dead": Result("yes", ""),
+        "stale_while_revalidate_resilient": Result("no", ""),
+        "stale_if_error_dead_resilient": Result("yes", ""),
     }
     assert broken_promises(nginx, results) == [
         "collapses_misses is True, and it was found: 50 of 50, 0.3 s",

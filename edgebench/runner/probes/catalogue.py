@@ -8,8 +8,32 @@ from edgebench.model import Profile
 from edgebench.runner.probes import counting, freshness, pressure, privacy, purging, stale, stopping, variants
 from edgebench.runner.probes.freshness import LIFETIME_KEYS, LIFETIME_TTL_S
 from edgebench.runner.probes.pressure import CROWD, PRIVATE_CROWD, SLOW_MS
-from edgebench.runner.probes.result import Probe
+from edgebench.runner.probes.result import Probe, Run
 from edgebench.runner.probes.subject import POLL_S, Subject
+
+_Row = tuple[str, str, Run, str]
+"""Name, title, what to run and how it is measured: a probe but for its profile."""
+
+_SWR: _Row = (
+    "stale_while_revalidate", "stale-while-revalidate; first answer", stale.stale_while_revalidate,
+    "Three expired answers of 300 ms come from store, the slowest in this time, and are refreshed without a client "
+    "waiting; beside them one without it (unasked).",
+)  # fmt: skip
+_SIE_503: _Row = (
+    "stale_if_error_503", "stale-if-error, origin answers 503",
+    stale.stale_if_error("sie-503", Subject.origin_answers_503),
+    "Expired with stale-if-error=60 while the origin answers 503 to all; beside it one without it (unasked).",
+)  # fmt: skip
+_SIE_DEAD: _Row = (
+    "stale_if_error_dead", "stale-if-error, origin dead", stale.stale_if_error("sie-dead", Subject.origin_is_dead),
+    "Likewise while connections to the origin are refused.",
+)  # fmt: skip
+
+
+def _of(profile: Profile, *rows: _Row) -> Iterator[Probe]:
+    for name, title, run, how in rows:
+        yield Probe(f"{name}_{profile.value}", title, how, profile, run)
+
 
 _STRICT = (
     Probe(
@@ -24,6 +48,7 @@ _STRICT = (
         "revalidates", "revalidates at expiry", "An expired answer with an ETag leads to If-None-Match and a 304.",
         Profile.STRICT, freshness.revalidates,
     ),
+    *_of(Profile.STRICT, _SWR, _SIE_503),
     Probe(
         "expired_crowd", f"expired, {CROWD} at once: fetches, slowest",
         f"{CROWD} requests at one moment for an expired URL of {SLOW_MS} ms without an ETag.",
@@ -89,31 +114,12 @@ _STRICT = (
     ),
 )  # fmt: skip
 
-_RESILIENT = (
-    Probe(
-        "stale_while_revalidate", "stale-while-revalidate; first answer",
-        "Three expired answers of 300 ms come from store, the slowest in this time, and are refreshed without a client "
-        "waiting.",
-        Profile.RESILIENT, stale.stale_while_revalidate,
-    ),
-    Probe(
-        "stale_if_error_503", "stale-if-error, origin answers 503",
-        "Expired with stale-if-error=60 while the origin answers 503 to all; beside it one without (unasked).",
-        Profile.RESILIENT, stale.stale_if_error("sie-503", Subject.origin_answers_503),
-    ),
-    Probe(
-        "stale_if_error_dead", "stale-if-error, origin dead",
-        "Likewise while connections to the origin are refused.",
-        Profile.RESILIENT, stale.stale_if_error("sie-dead", Subject.origin_is_dead),
-    ),
-)  # fmt: skip
-
 _PUBLIC = Probe(
     "public_default", "stores public, max-age=60", "The control: twice, as those that follow.",
     Profile.DEFAULT, privacy.public,
 )  # fmt: skip
 
-_LEAKS = (
+_LEAKS: tuple[_Row, ...] = (
     ("authorised", "answer to Authorization given to others", privacy.authorised,
      "max-age=60 without public, first asked for with Authorization, then without."),
     ("set_cookie", "stores Set-Cookie with public", privacy.set_cookie, "public, max-age=60 with Set-Cookie, twice."),
@@ -123,15 +129,10 @@ _LEAKS = (
 )  # fmt: skip
 
 
-def _leaks(profile: Profile) -> Iterator[Probe]:
-    for name, title, run, how in _LEAKS:
-        yield Probe(f"{name}_{profile.value}", title, how, profile, run)
-
-
 PROBES: tuple[Probe, ...] = (
     *_STRICT,
-    *_RESILIENT,
-    *_leaks(Profile.STRICT),
+    *_of(Profile.STRICT, *_LEAKS),
+    *_of(Profile.RESILIENT, _SWR, _SIE_503, _SIE_DEAD),
     _PUBLIC,
-    *_leaks(Profile.DEFAULT),
+    *_of(Profile.DEFAULT, *_LEAKS, _SWR, _SIE_503, _SIE_DEAD),
 )

@@ -43,7 +43,7 @@ def _expiry(adapter: Adapter, found: Mapping[str, Result]) -> Iterator[str]:
     shortest_s = longest_s - (1 if rule.whole_seconds else 0)
     low_s, high_s = (_figure(found, "lifetime", name) / 1000 for name in ("min_ms", "max_ms"))
     all_expired = _figure(found, "lifetime", "keys") == LIFETIME_KEYS
-    if not (all_expired and shortest_s <= low_s and high_s <= longest_s + _SLACK_S):
+    if not (all_expired and shortest_s - _SLACK_S <= low_s and high_s <= longest_s + _SLACK_S):
         yield (
             f"expiry is {rule}, so max-age={LIFETIME_TTL_S} lasts {shortest_s:g} to {longest_s:g} s, and it was found: "
             f"{found['lifetime'].text}"
@@ -57,9 +57,10 @@ def _stale(adapter: Adapter, found: Mapping[str, Result]) -> Iterator[str]:
         ("stale_if_error_dead", "stale-if-error" in lacks),
         ("stale_if_error_503", any(lack.startswith("stale-if-error") for lack in lacks)),
     ):
-        if name in found and found[name].text.startswith("yes") == lacking:
+        result = found.get(f"{name}_{Profile.RESILIENT.value}")
+        if result is not None and result.text.startswith("yes") == lacking:
             listed = ", ".join(lacks) or "nothing"
-            yield f"of resilient it lacks, as it says, {listed}; {name.replace('_', '-')} was found: {found[name].text}"
+            yield f"of resilient it lacks, as it says, {listed}; {name.replace('_', '-')} was found: {result.text}"
 
 
 def _figure(found: Mapping[str, Result], probe: str, name: str) -> float:
