@@ -93,9 +93,9 @@ class Squid(Adapter):
     def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
         text = render(
             "squid.conf.j2", directory=place.directory, port=place.port, origin_port=place.origin_port,
-            probe_path=PROBE_PATH, log_name=place.log.name, own_log=_OWN_LOG, user=_drops_to(), storage_mb=place.storage_mb,
-            largest_mb=min(_LARGEST_OBJECT_MB, place.storage_mb), chain=place.tls.chain if place.tls else None,
-            profile=place.profile.value,
+            probe_path=PROBE_PATH, log_name=place.log.name, own_log=_OWN_LOG, user=_drops_to(),
+            storage_mb=place.storage_mb, largest_mb=min(_LARGEST_OBJECT_MB, place.storage_mb),
+            chain=place.tls.chain if place.tls else None, profile=place.profile.value,
         )  # fmt: skip
         return {_CONFIG: text}
 
