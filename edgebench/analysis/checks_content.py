@@ -62,7 +62,8 @@ def such_as(check: Check) -> str:
 
 def in_words(example: Example) -> str:
     """One request: what it asked for, when, and what was wrong."""
-    return f"{example.request} at {example.at_s:.3f} s ({example.what})"
+    at = f"at {example.at_s:.3f} s" if example.at_s >= 0 else f"{-example.at_s:.3f} s before measuring began"
+    return f"{example.request} {at} ({example.what})"
 
 
 def _kinds(check: Check) -> str:

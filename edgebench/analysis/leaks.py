@@ -55,7 +55,8 @@ def stored_private(joined: Joined, shareable: frozenset[str]) -> Check | None:
     forbidden &= ~joined.samples["endpoint"].isin(list(shareable)).to_numpy(dtype=bool)
     from_store = joined.proof.outcome.isin([Outcome.HIT.value, Outcome.STALE.value]).to_numpy(dtype=bool)
     wrong = forbidden & from_store & (~made_for | (codes == row_codes))
-    return joined.check(wrong, forbidden, lambda at: "from store, though no shared cache may keep it")
+    age_s = joined.proof.age_s
+    return joined.check(wrong, forbidden, lambda at: f"from store, {age_s[at]:.2f} s old")
 
 
 def _confirmed(joined: Joined, asked_by: pd.Series) -> Bools:

@@ -41,15 +41,20 @@ class Reconciled:
     without a sample`; empty where the tier keeps no log."""
 
 
-def reconcile(samples: pd.DataFrame, tier_log: pd.DataFrame, permitted: Bools | None = None) -> Reconciled:
+def reconcile(
+    samples: pd.DataFrame, tier_log: pd.DataFrame, permitted: Bools | None = None, undecided: Bools | None = None
+) -> Reconciled:
     """Compare every sample with its own claim, and with its line in the cache's log where there is a log.
 
     samples: store.SAMPLES plus outcome. tier_log: store.TIER_LOG without the harness's probes. permitted: samples that
-    a cache may call hits though they are proved stale (staleness.rightly_hits).
+    a cache may call hits though they are proved stale (staleness.rightly_hits). undecided: samples whose outcome the
+    proof cannot tell for certain; they are not compared.
     """
     proved = samples["outcome"]
     if permitted is not None:
         proved = proved.mask(permitted & (proved == Outcome.STALE.value), Outcome.HIT.value)
+    if undecided is not None:
+        proved = proved.mask(undecided, Outcome.ERROR.value)  # which claims nothing, and is not compared
     claim_wrong, claims = _contradicts(samples["claim"], proved)
     parts = [_disagreements(samples, claim_wrong, "claim", samples["claim"].astype("object").to_numpy())]
     compared, contradicted = {"claim": int(claims.sum())}, {"claim": int(claim_wrong.sum())}

@@ -10,6 +10,7 @@ from edgebench.analysis.joined import Joined, filled
 from edgebench.analysis.percentiles import percentile
 from edgebench.analysis.proof import GRAIN_S
 from edgebench.analysis.tables import NS_PER_S, Bools, ByTime, Floats, nanoseconds, seconds_or_nan, shared_codes
+from edgebench.analysis.witnesses import NOT_MODIFIED
 from edgebench.model import Outcome, Profile
 
 SLACK_S = 0.05
@@ -36,6 +37,21 @@ def rightly_hits(joined: Joined) -> Bools:
     over_s, permitted = joined.proof.age_s - joined.proof.ttl_s, permitted_s(joined)
     within = (permitted > 0) & np.isfinite(over_s) & (over_s <= permitted + GRAIN_S + SLACK_S)
     return within | (joined.has & joined.private)
+
+
+def undecided(joined: Joined) -> Bools:
+    """Samples that carry an old stamp while a 304 of their key came, where the answer may be served stale.
+
+    By time alone nobody can tell who waited for the 304 from who was served at once, and set a refresh off that was
+    over before the answer was read.
+    """
+    caused = joined.proof.caused
+    by_time = (caused >= 0) & joined.has & (caused != joined.proof.answer)
+    by_time &= joined.rows.status[np.maximum(caused, 0)] == NOT_MODIFIED
+    old = joined.has & (joined.rows.end[joined.row] <= nanoseconds(joined.samples, "sent_ns"))
+    by_time |= (joined.proof.outcome == Outcome.COLLAPSED.value).to_numpy(dtype=bool) & old
+    unclear: Bools = by_time & (permitted_s(joined) > 0)
+    return unclear
 
 
 def over_stale(joined: Joined) -> Check:

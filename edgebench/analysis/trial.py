@@ -16,7 +16,7 @@ from edgebench.analysis.proof import Proof, prove
 from edgebench.analysis.reconcile import Reconciled, reconcile
 from edgebench.analysis.replay import EXACT, on_samples, replay, schedule
 from edgebench.analysis.results import TrialResult
-from edgebench.analysis.staleness import rightly_hits
+from edgebench.analysis.staleness import rightly_hits, undecided
 from edgebench.analysis.tables import SAFE_METHODS, Bools, TrialTables, nanoseconds
 from edgebench.analysis.timeline import timeline
 from edgebench.analysis.witnesses import is_error
@@ -57,7 +57,7 @@ def trial_result(proved: Proved, shareable_in_run: frozenset[str], slots: int | 
     joined = Joined.of(record, samples, ledger, proof) if len(ledger) else None
     said = _nothing_to_reconcile(samples)
     if joined is not None:
-        said = reconcile(samples, tables.tier_log, rightly_hits(joined))
+        said = reconcile(samples, tables.tier_log, rightly_hits(joined), undecided(joined))
     # At TTL 0 a public answer has no lifetime, and looks like a private one.
     found = check_content(joined, endpoints if record.trial.cell.freshness.ttl_s == 0 else frozenset(), slots)
     now = measuring(samples)

@@ -12,6 +12,7 @@ import pytest
 
 from edgebench.analysis.correctness import check_content, content_metrics
 from edgebench.analysis.evidence import Check, Correctness
+from edgebench.analysis.staleness import undecided
 from edgebench.model import Profile
 from tests.analysis.simulator import Behaviour, Simulation
 from tests.analysis.witnessed import joined, told
@@ -364,3 +365,18 @@ def test_older_run_folders_have_nothing_to_check() -> None:
 
 def test_without_a_ledger_nothing_is_checked() -> None:
     assert set(content_metrics(check_content(None, frozenset(), None)).values()) == {None}
+
+
+@pytest.mark.parametrize(("profile", "permitted", "unclear"), [(Profile.STRICT, 5, 0), (Profile.RESILIENT, 5, 1)])
+def test_a_fast_refresh_behind_a_stale_answer_cannot_be_told_from_a_wait(
+    profile: Profile, permitted: int, unclear: int
+) -> None:
+    """The old stamp came back while the origin said 304: within what is permitted, either may have been first."""
+    ledger = _rows(
+        {"start_ns": 1 * MS, "end_ns": 2 * MS, "ttl_s": 1, "stale_ok_s": permitted},
+        {"start_ns": 2001 * MS, "end_ns": 2002 * MS, "ttl_s": 1, "stale_ok_s": permitted, "status": 304, "bytes": 0},
+    )
+    samples = _asked({"seq": 0}, {"seq": 0, "sent_ns": 2000 * MS, "done_ns": 2004 * MS})
+    both = joined(samples, ledger, profile)
+    assert list(both.proof.outcome) == ["origin", "revalidated"]
+    assert int(undecided(both).sum()) == unclear

@@ -102,3 +102,9 @@ def test_a_permitted_stale_answer_may_be_called_a_hit_and_not_a_miss() -> None:
     resilient = reconcile(stale, NO_LOG, np.array([True, True]))
     assert (strict.contradicted["claim"], resilient.contradicted["claim"]) == (2, 1)
     assert list(resilient.disagreements["outcome"]) == ["stale"]
+
+
+def test_what_the_proof_cannot_tell_is_not_compared() -> None:
+    revalidated = samples({"claim": "stale", "outcome": "revalidated"}, {"claim": "stale", "outcome": "revalidated"})
+    found = reconcile(revalidated, NO_LOG, None, np.array([True, False]))
+    assert (found.compared["claim"], found.contradicted["claim"]) == (1, 1)

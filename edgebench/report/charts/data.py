@@ -161,9 +161,14 @@ def star(ctx: Context) -> CellResult | None:
     return best(ctx, "hit_ratio") or fastest
 
 
+_WRONG = ("leaks", "wrong_variants", "broken_bodies")
+
+
 def _praised(ctx: Context) -> list[CellResult]:
-    """The cached cells of which titles may speak: those that are not INVALID, where there are any."""
-    return [cell for cell in ctx.cached if cell.summary.trust is not TrustStatus.INVALID] or ctx.cached
+    """The cached cells of which titles may speak: those that are not INVALID; else those whose answers were right."""
+    usable = [cell for cell in ctx.cached if cell.summary.trust is not TrustStatus.INVALID]
+    right = [cell for cell in ctx.cached if not any(value(cell, name) for name in _WRONG)]
+    return usable or right or ctx.cached
 
 
 def unmeasured(ctx: Context, what: str) -> str:
