@@ -34,7 +34,7 @@ report: $(READY) ## Make the newest run's report again
 check: $(READY) ## Show what this machine has: caches, cores, clock, the generator's ceiling
 	@$(BIN)/python -m edgebench check
 
-capabilities: $(READY) ## Try what every installed cache can do; writes the README's table (20 s a cache)
+capabilities: $(READY) ## Try what every installed cache can do; writes the README's table (25 s a cache)
 	@$(BIN)/python -m edgebench check --probe --json benchmarks/capabilities.json --markdown README.md
 
 selftest: $(READY) ## Check the generator against a server that freezes (35 s)

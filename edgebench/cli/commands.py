@@ -122,7 +122,7 @@ def plan(scenario: Path, overrides: tuple[str, ...], app: str | None) -> None:
 
 @cli.command()
 @_ceiling_option
-@click.option("--probe", is_flag=True, help="Instead, try what every installed cache can do (20 s each).")
+@click.option("--probe", is_flag=True, help="Instead, try what every installed cache can do (25 s each).")
 @click.option("--tier", "tiers", multiple=True, metavar="NAME", help="With --probe: only this cache; may be repeated.")
 @click.option("--json", "json_file", type=_FILE, help="With --probe: write what was found to this file.")
 @click.option("--markdown", type=_FILE, help="With --probe: put the table between the marks in this page.")

@@ -30,7 +30,7 @@ from edgebench.runner.run import stoppable
 from edgebench.tiers import adapters
 from edgebench.tiers.adapter import Adapter
 
-_ABOUT_S = 20
+_ABOUT_S = 25
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 from edgebench.runner.probes.app import Page
@@ -20,17 +21,18 @@ def stale_while_revalidate(subject: Subject) -> Generator[float, None, Result]:
         Page(f"swr-{number}", "max-age=1, stale-while-revalidate=60", delay_ms=_REFRESH_MS) for number in range(_KEYS)
     ]
     unasked = Page("swr-unasked", "max-age=1")
-    firsts = [subject.ask(page) for page in pages]
     first_unasked = subject.ask(unasked)
+    with ThreadPoolExecutor(len(pages)) as pool:
+        firsts = list(pool.map(subject.ask, pages))
     yield EXPIRED_AFTER_S
-    answers = [subject.ask(page) for page in pages]
+    answers = [subject.ask(pages[0])]
+    if answers[0].seq != firsts[0].seq:
+        waited_ms = answers[0].took_ms
+        return yes_no(False, f"an expired answer was fetched anew while the client waited {waited_ms:.0f} ms")
+    answers += [subject.ask(page) for page in pages[1:]]
     even_unasked = subject.ask(unasked).seq == first_unasked.seq
     from_store = sum(first.seq == answer.seq for first, answer in zip(firsts, answers, strict=True))
     slowest_ms = max(answer.took_ms for answer in answers)
-    if from_store == 0:
-        return yes_no(
-            False, f"{_KEYS} expired answers were all fetched anew while the client waited {slowest_ms:.0f} ms"
-        )
     refreshed = sum(len(subject.await_fetches(page, 2, _REFRESH_LIMIT_S)) > 1 for page in pages)
     evidence = (
         f"{from_store} of {_KEYS} expired answers of {_REFRESH_MS} ms came from store, the slowest after "
@@ -54,8 +56,9 @@ def stale_if_error(
         asked, unasked = Page(f"{name}-asked", "max-age=1, stale-if-error=60"), Page(f"{name}-unasked", "max-age=1")
         firsts = [subject.ask(page) for page in (asked, unasked)]
         yield EXPIRED_AFTER_S
-        with failing(subject):
-            answers = [subject.ask(page) for page in (asked, unasked)]
+        # Side by side: HAProxy, as it comes, asks a dead origin four times in three seconds.
+        with failing(subject), ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(subject.ask, (asked, unasked)))
         served, served_unasked = (
             answer.status == 200 and answer.seq == first.seq for first, answer in zip(firsts, answers, strict=True)
         )
