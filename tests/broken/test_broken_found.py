@@ -64,7 +64,7 @@ def test_faults_that_take_a_moment(tmp_path: Path) -> None:
 
 
 def test_two_answers_that_were_exchanged_once_in_10_000(tmp_path: Path) -> None:
-    proved = prove_all(tmp_path, 20.5, F.SWAP)[F.SWAP]
+    proved = prove_all(tmp_path, 20.3, F.SWAP)[F.SWAP]
     assert status(proved) is TrustStatus.INVALID
     assert found(proved).count == visible(proved) == 2
     after = found(proved).after_requests
