@@ -33,13 +33,14 @@ def name_rows(
     *,
     stored: Bools,
     probes: Bools,
+    faulty: Bools,
 ) -> NDArray[np.object_]:
     """Per ledger row: `sample`, or the first of these that is so.
 
     probe: it started before the trial did. prefetch: no client asked for its key. retry: it was given up before its
     end, or started while a sample was under way that had already caused another row of the same key (a refresh at that
     very time cannot be told from a second try). background refresh: the origin had given a storable answer for the key
-    before, and a client had just asked for it.
+    before, and a client had just asked for it; or, where a planned fault had held the origin up, had asked at all.
     unexplained: none of these.
     """
     names = np.full(len(codes), UNEXPLAINED, dtype=object)
@@ -54,8 +55,20 @@ def name_rows(
     triggered = np.zeros(len(free), dtype=bool)
     just = latest >= 0
     triggered[just] = start[free][just] - done[latest[just]] <= int(TRIGGER_S * NS_PER_S)
+    triggered |= just & _held_up(start[free], start[faulty], end[faulty])
     names[free[earlier & triggered]] = BACKGROUND
     names[free[retry]] = RETRY
     names[free[~np.isin(codes[free], sample_codes)]] = PREFETCH
     names[free[probes[free]]] = PROBE
     return names
+
+
+def _held_up(start: Ints, fault_start: Ints, fault_end: Ints) -> Bools:
+    """Whether a row that fell into a fault was under way at these instants, or until shortly before: others queued."""
+    if not len(fault_start):
+        return np.zeros(len(start), dtype=bool)
+    order = np.argsort(fault_start, kind="stable")
+    latest = np.maximum.accumulate(fault_end[order])
+    place = np.searchsorted(fault_start[order], start, side="right") - 1
+    held: Bools = (place >= 0) & (latest[place] + int(TRIGGER_S * NS_PER_S) >= start)
+    return held

@@ -95,6 +95,7 @@ def prove(samples: pd.DataFrame, ledger: pd.DataFrame, *, stores: bool = True) -
             rows.complete,
             stored=(rows.ttl_s > 0) & rows.safe,
             probes=rows.start < 0,
+            faulty=rows.faulty,
         ),
     )
 

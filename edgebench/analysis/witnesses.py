@@ -28,6 +28,8 @@ class Rows:
     """Entity tag as a number; a 304 without one has that of the last 200 of its key."""
     tagged: Bools
     """Whether there is an entity tag."""
+    faulty: Bools
+    """Whether it fell into a planned fault of the origin."""
 
     @classmethod
     def of(cls, ledger: pd.DataFrame, codes: Ints) -> Rows:
@@ -43,6 +45,7 @@ class Rows:
             safe=ledger["method"].isin(SAFE_METHODS).to_numpy(dtype=bool),
             version=version,
             tagged=tagged,
+            faulty=(ledger["fault"].astype("object").fillna("") != "").to_numpy(dtype=bool),
         )
 
 

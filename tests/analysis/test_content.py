@@ -380,3 +380,19 @@ def test_a_fast_refresh_behind_a_stale_answer_cannot_be_told_from_a_wait(
     both = joined(samples, ledger, profile)
     assert list(both.proof.outcome) == ["origin", "revalidated"]
     assert int(undecided(both).sum()) == unclear
+
+
+@pytest.mark.parametrize(("fault", "name"), [("slow", "background refresh"), ("", "unexplained")])
+def test_a_refresh_that_queued_behind_a_slow_origin_is_one(fault: str, name: str) -> None:
+    """Asked for at 2 s, served stale, and refreshed only at 4 s: a planned fault held the origin up, or nothing did."""
+    ledger = _rows(
+        {"start_ns": 1 * MS, "end_ns": 2 * MS, "ttl_s": 1},
+        {"start_ns": 1900 * MS, "end_ns": 3900 * MS, "key": "/y", "fault": fault},
+        {"start_ns": 4000 * MS, "end_ns": 4001 * MS, "ttl_s": 1, "status": 304, "bytes": 0},
+    )
+    samples = _asked(
+        {"seq": 0},
+        {"seq": 1, "key": "/y", "sent_ns": 1899 * MS, "done_ns": 3901 * MS},
+        {"seq": 0, "sent_ns": 2000 * MS, "done_ns": 2001 * MS},
+    )
+    assert list(joined(samples, ledger).proof.row_name) == ["sample", "sample", name]
