@@ -10,6 +10,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
 from target_app import cart, catalogue
+from target_app.config import PRIVATE
 from target_app.database import reading, writing
 from target_app.forms import parse_object, parse_whole
 from target_app.shop import current_shop, get_db
@@ -34,7 +35,8 @@ def check_token(token: str, secret_key: str) -> str | None:
 
 @bp.after_request
 def keep_private(response: Response) -> Response:
-    response.headers["Cache-Control"] = current_shop().settings.account_cache_control
+    settings = current_shop().settings
+    response.headers["Cache-Control"] = settings.account_cache_control if response.status_code == 200 else PRIVATE
     return response
 
 

@@ -38,6 +38,7 @@ def test_two_users_never_mix(make_app: MakeApp) -> None:
 def test_what_caches_are_told_of_private_answers_can_be_got_wrong(make_app: MakeApp) -> None:
     client = make_app(ACCOUNT_CACHE_CONTROL="max-age=60").test_client()
     assert client.get("/api/me", headers=bearer("ann")).headers["Cache-Control"] == "max-age=60"
+    assert client.get("/api/me").headers["Cache-Control"] == "private, no-store"  # 401
     assert client.get("/api/products/1").headers["Cache-Control"].startswith("public")
 
 
