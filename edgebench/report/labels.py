@@ -108,13 +108,19 @@ def dense(curve: Points, step: float = 3.0) -> Points:
     return np.concatenate(pieces)
 
 
-def place(curves: Sequence[Points], sizes: Sequence[tuple[float, float]], bounds: Box, gap: float = 5.0) -> list[Box]:
+def place(
+    curves: Sequence[Points],
+    sizes: Sequence[tuple[float, float]],
+    bounds: Box,
+    gap: float = 5.0,
+    obstacles: Sequence[Points] = (),
+) -> list[Box]:
     """A box per curve beside that curve, off the curves and off the boxes before it where there is room.
 
-    Every box lies within the bounds if it fits there at all.
+    Obstacles are curves without a label. Every box lies within the bounds if it fits there at all.
     """
     lines = [dense(curve) for curve in curves]
-    everything = np.concatenate(lines) if lines else np.empty((0, 2))
+    everything = np.concatenate([*lines, *map(dense, obstacles)]) if lines else np.empty((0, 2))
     placed: list[Box] = []
     for line, (width, height) in zip(lines, sizes, strict=True):
         best: tuple[float, Box] | None = None

@@ -30,7 +30,7 @@ BUDGET_BYTES = 900_000
 """Size above which the page leaves each cell's full list of figures to summary.csv."""
 
 _CHARTS: tuple[tuple[str, Callable[[data.Context], Chart]], ...] = (
-    ("Hit ratio against TTL", hit_ratio_chart),
+    ("Hit ratio", hit_ratio_chart),
     ("Throughput", throughput_chart),
     ("Origin offload", offload_chart),
     ("Over time", over_time_chart),

@@ -26,7 +26,7 @@ PAINT: Mapping[str, tuple[str, str, str]] = {
 _HUES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 _GREY = "#7a7f87"
 _KNOWN: Mapping[str, int] = {"nginx": 0, "varnish": 1, "squid": 2, "ats": 3, "trafficserver": 3}
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+_MARKERS = ("o", "s", "^", "D", "v", "<", ">", "*", "P", "X")
 _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 1.6), (3, 1.2), (7, 1.6, 1.4, 1.6), (1.4, 1.4), (9, 3), (4, 3))
 BASELINE_DASH = (4.0, 2.2)
 
@@ -45,24 +45,32 @@ class TierStyle:
         return (0.0, self.dash or None)
 
 
-def tier_styles(tiers: Iterable[str], uncached: Collection[str]) -> dict[str, TierStyle]:
-    """A style per tier name. Known caches keep theirs in every report; others take what is left, then grey."""
+def tier_styles(
+    tiers: Iterable[str], uncached: Collection[str], kinds: Mapping[str, str] | None = None
+) -> dict[str, TierStyle]:
+    """A style per tier name. Known caches keep theirs in every report; others take what is left, then grey.
+
+    Where there are more tiers than hues, those of one kind share its hue and differ by marker.
+    """
     names = list(dict.fromkeys(tiers))
-    known = {name: _KNOWN[name] for name in names if name in _KNOWN and name not in uncached}
+    cached = [name for name in names if name not in uncached]
+    families = kinds or {} if len(cached) > len(_HUES) else {}
+    family = {name: families.get(name, name) for name in cached}
+    known = {name: _KNOWN[name] for name in family.values() if name in _KNOWN}
     free = [hue for hue in range(len(_HUES)) if hue not in known.values()]
     styles: dict[str, TierStyle] = {}
-    greys = 0
+    hues = dict(known)
+    looks = len(_HUES)
     for name in names:
         if name in uncached:
             styles[name] = TierStyle(INK, "x", BASELINE_DASH)
             continue
-        if name in known:
-            hue = known[name]
-        elif free and name != "haproxy":
-            hue = free.pop(0)
-        else:
-            hue = len(_HUES) + greys
-            greys += 1
-        colour = _HUES[hue] if hue < len(_HUES) else _GREY
-        styles[name] = TierStyle(colour, _MARKERS[hue % len(_MARKERS)], _DASHES[hue % len(_DASHES)])
+        kind = family[name]
+        if kind not in hues and free and kind != "haproxy":
+            hues[kind] = free.pop(0)
+        look = hues.get(kind, len(_HUES))
+        colour = _HUES[look] if look < len(_HUES) else _GREY
+        if look >= len(_HUES) or any(style.colour == colour for style in styles.values()):
+            look, looks = looks, looks + 1
+        styles[name] = TierStyle(colour, _MARKERS[look % len(_MARKERS)], _DASHES[look % len(_DASHES)])
     return styles

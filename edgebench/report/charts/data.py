@@ -78,7 +78,7 @@ def context(analysis: Analysis) -> Context:
     found = {cell.summary.id: distribution(cell) for cell in analysis.cells}
     return Context(
         analysis,
-        tier_styles(tiers, {tier for tier in tiers if kinds.get(tier, tier) == DIRECT}),
+        tier_styles(tiers, {tier for tier in tiers if kinds.get(tier, tier) == DIRECT}, kinds),
         baseline,
         {name: value for name, value in found.items() if value is not None},
     )

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from edgebench.analysis.results import CellResult
 from edgebench.report import format as fmt
-from edgebench.report.charts import data, ttl
+from edgebench.report.charts import data, rows, ttl
 from edgebench.report.charts.data import Context
 from edgebench.report.figure import label_y, panel, percent_axis, ticks
 from edgebench.report.palette import INK, MUTED, TierStyle
@@ -17,6 +17,7 @@ from edgebench.report.parts import Chart, Panel
 _EXPLAINED = 0.002
 """Residual beyond which a prediction has to be explained."""
 _WORKED_OUT = (("ideal_hit_ratio", "— ideal", INK, (), "_"), ("predicted_hit_ratio", "+ predicted", INK, (4, 2.5), "+"))
+_SHOWN = ("hit_ratio", "ideal_hit_ratio", "predicted_hit_ratio")
 _NAMES = {
     "hit_ratio": "Proved",
     "ideal_hit_ratio": "Ideal",
@@ -27,15 +28,24 @@ _NAMES = {
 
 
 def hit_ratio_chart(ctx: Context) -> Chart:
-    """One panel per tier: proved hit ratio above, its distance from ideal and predicted below."""
+    """One panel per tier: proved hit ratio above, its distance from ideal and predicted below.
+
+    With one TTL two panels of rows, a tier in each row.
+    """
     groups = ttl.usable(ctx, "hit_ratio")
+    cells = [cell for _, members in groups for cell in members]
+    if rows.fits(cells):
+        panels, where = _row_panels(ctx, cells), "beside"
+    else:
+        where = "below"
+        panels = tuple(_panel(ctx, tier, members) for tier, members in groups)
     return Chart(
         "hit-ratio",
         _title(ctx),
-        "Proved hit ratio of cacheable requests, and below it how far the ideal cache (the most any could have hit in "
-        "these very trials) and the prediction by this cache’s own expiry rule lie from it. Small dot = one trial, bar "
-        f"= 95 % interval, {data.trials_note(ctx.cached)} per cell; shaded = within 0.2 points.",
-        tuple(_panel(ctx, tier, cells) for tier, cells in groups),
+        f"Proved hit ratio of cacheable requests, and {where} it how far the ideal cache (the most any could have hit "
+        "in these very trials) and the prediction by this cache’s own expiry rule lie from it. Small dot = one trial, "
+        f"bar = 95 % interval, {data.trials_note(ctx.cached)} per cell; shaded = within 0.2 points.",
+        panels,
         ttl.table("Hit ratio of cacheable requests", groups, tuple(_NAMES), tuple(_NAMES.values())),
         "" if groups else data.unmeasured(ctx, "hit ratio"),
     )
@@ -118,3 +128,57 @@ def _gaps(axes: Axes, cells: Sequence[CellResult]) -> None:
     shown = [step * count for count in range(-3, 4) if axes.get_ylim()[0] <= step * count <= limit]
     ticks(axes, "y", shown, lambda value: fmt.plain(value, 0 if step >= 1 else 1))
     ttl.end_words(axes, [(gap, words, INK) for gap, words in ends])
+
+
+def _row_panels(ctx: Context, cells: Sequence[CellResult]) -> tuple[Panel, ...]:
+    gaps = any(_gap(cell, name) is not None for cell in cells for name, *_ in _WORKED_OUT)
+    return (_ratio_rows(ctx, cells), _gap_rows(ctx, cells)) if gaps else (_ratio_rows(ctx, cells),)
+
+
+def _ratio_rows(ctx: Context, cells: Sequence[CellResult]) -> Panel:
+    title = f"Proved hit ratio{rows.at_ttl(cells)}"
+    subtitle = "marker: proved · tall tick: ideal · +: predicted"
+    lowest = min(value for cell in cells for name in _SHOWN if (value := data.value(cell, name)) is not None)
+    label = "share of cacheable requests" + (f", from {rows.FINE * 100:.0f} %" if lowest > rows.FINE else "")
+    figure, axes = rows.frame(
+        ctx, title, subtitle, label, cells, "proved", lambda cell: fmt.number(data.value(cell, "hit_ratio"), "ratio")
+    )
+    rows.percent_x(axes, lowest)
+    for row, cell in enumerate(cells):
+        rows.tick(axes, row, data.value(cell, "ideal_hit_ratio"))
+        rows.dot(axes, row, cell, "hit_ratio", ctx.style(cell))
+        if (predicted := data.value(cell, "predicted_hit_ratio")) is not None:
+            axes.plot(predicted, row, "+", color=INK, markersize=9, markeredgewidth=1.2)
+    return Panel("hit-ratio", title, figure)
+
+
+def _gap_rows(ctx: Context, cells: Sequence[CellResult]) -> Panel:
+    title = f"Distance from proved{rows.at_ttl(cells)}"
+
+    def words(cell: CellResult) -> str:
+        both = [_gap(cell, name) for name, *_ in _WORKED_OUT]
+        return " / ".join(fmt.MISSING if gap is None else fmt.plain(gap, 1) for gap in both)
+
+    figure, axes = rows.frame(
+        ctx,
+        title,
+        "tall tick: ideal · +: predicted · above 0: proved is less",
+        "percentage points",
+        cells,
+        "ideal / predicted",
+        words,
+    )
+    axes.axvspan(-_EXPLAINED * 100, _EXPLAINED * 100, color=INK, alpha=0.1, linewidth=0)
+    axes.axvline(0, color=INK, linewidth=0.8, alpha=0.6)
+    found = [gap for cell in cells for name, *_ in _WORKED_OUT if (gap := _gap(cell, name)) is not None]
+    low, high = min(0.0, *found) - 0.3, max(0.0, *found) + 0.3
+    edge = (high - low) * 0.06
+    axes.set_xlim(low - edge, high + edge)
+    step = next(size for size in (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if (high - low) / size <= 4)
+    shown = [step * count for count in range(-5, 6) if low - edge <= step * count <= high + edge]
+    ticks(axes, "x", shown, lambda value: fmt.plain(value, 0 if step >= 1 else 1))
+    for row, cell in enumerate(cells):
+        rows.tick(axes, row, _gap(cell, "ideal_hit_ratio"))
+        if (gap := _gap(cell, "predicted_hit_ratio")) is not None:
+            axes.plot(gap, row, "+", color=INK, markersize=9, markeredgewidth=1.2)
+    return Panel("hit-ratio-distance", title, figure)

@@ -6,15 +6,20 @@ from collections.abc import Sequence
 
 from edgebench.analysis.results import CellResult
 from edgebench.report import format as fmt
-from edgebench.report.charts import data, ttl
+from edgebench.report.charts import data, rows, ttl
 from edgebench.report.charts.data import Context
-from edgebench.report.figure import panel, percent_axis
+from edgebench.report.figure import from_zero, panel, percent_axis
 from edgebench.report.parts import Chart, Panel
 
 
 def offload_chart(ctx: Context) -> Chart:
-    """One panel per tier: what the origin was spared, by requests and by bytes."""
+    """One panel per tier, or with one TTL one row: what the origin was spared, by requests and by bytes."""
     groups = ttl.usable(ctx, "origin_offload")
+    cells = [cell for _, members in groups for cell in members]
+    if rows.fits(cells):
+        panels = _row_panels(ctx, cells)
+    else:
+        panels = tuple(_panel(ctx, tier, members) for tier, members in groups)
     top = data.best(ctx, "origin_offload")
     title = "The offload of the origin was not measured"
     if top:
@@ -27,7 +32,7 @@ def offload_chart(ctx: Context) -> Chart:
         title,
         "Share of all requests, and of all body bytes, that the origin did not have to serve; private requests count "
         f"too. Small dot = one trial, bar = 95 % interval. {data.trials_note(ctx.cached)} per cell.",
-        tuple(_panel(ctx, tier, cells) for tier, cells in groups),
+        panels,
         ttl.table(
             "Origin offload",
             groups,
@@ -64,3 +69,54 @@ def _panel(ctx: Context, tier: str, cells: Sequence[CellResult]) -> Panel:
         ],
     )
     return Panel(f"offload-{fmt.slug(tier)}", f"Origin offload against TTL, {tier}", figure)
+
+
+def _row_panels(ctx: Context, cells: Sequence[CellResult]) -> tuple[Panel, ...]:
+    reached = [cell for cell in ctx.analysis.cells if data.value(cell, "origin_rps") is not None]
+    return (_spared_rows(ctx, cells), _origin_rows(ctx, reached)) if reached else (_spared_rows(ctx, cells),)
+
+
+def _spared_rows(ctx: Context, cells: Sequence[CellResult]) -> Panel:
+    names = ("origin_offload", "byte_offload")
+    title = f"Spared share{rows.at_ttl(cells)}"
+
+    def words(cell: CellResult) -> str:
+        return " / ".join(fmt.number(data.value(cell, name), "ratio", with_unit=False) for name in names) + " %"
+
+    figure, axes = rows.frame(
+        ctx,
+        title,
+        "filled: requests · hollow: bytes",
+        "share the origin was spared",
+        cells,
+        "requests / bytes",
+        words,
+    )
+    rows.percent_x(axes, min(data.value(cell, name) or 0.0 for cell in cells for name in names))
+    for row, cell in enumerate(cells):
+        style = ctx.style(cell)
+        ends = [value for name in names if (value := data.value(cell, name)) is not None]
+        axes.plot(ends, [row] * len(ends), color=style.colour, linewidth=1.2, alpha=0.55)
+        rows.dot(axes, row, cell, "byte_offload", style, hollow=True)
+        rows.dot(axes, row, cell, "origin_offload", style)
+    return Panel("offload", title, figure)
+
+
+def _origin_rows(ctx: Context, cells: Sequence[CellResult]) -> Panel:
+    title = f"What reached the origin{rows.at_ttl(cells)}"
+    figure, axes = rows.frame(
+        ctx,
+        title,
+        "requests per second, whether or not they could be stored",
+        "requests per second at the origin",
+        cells,
+        "reached",
+        lambda cell: fmt.number(data.value(cell, "origin_rps"), "rps"),
+    )
+    highest = [data.value(cell, "origin_rps") or 0.0 for cell in cells]
+    highest += [bound for cell in cells for bound in data.bounds(cell, "origin_rps") or ()]
+    from_zero(axes, "x", max(highest))
+    for row, cell in enumerate(cells):
+        axes.plot([0, highest[row]], [row, row], color=ctx.style(cell).colour, linewidth=1.2, alpha=0.55)
+        rows.dot(axes, row, cell, "origin_rps", ctx.style(cell))
+    return Panel("offload-origin", title, figure)

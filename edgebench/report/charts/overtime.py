@@ -25,7 +25,7 @@ def over_time_chart(ctx: Context) -> Chart:
     """One panel per cell; where there are very many, some TTLs of each tier."""
     cells = [cell for cell in ctx.analysis.cells if any(len(trial.timeline) for trial in cell.trials)]
     shown = _chosen(cells)
-    limits = _limits_ms(shown)
+    limits, span_s = _limits_ms(shown), _span_s(shown)
     note = ""
     if not cells:
         note = "No trial has a timeline."
@@ -37,7 +37,7 @@ def over_time_chart(ctx: Context) -> Chart:
         "Each second of each trial: median and 99th percentile of latency above, hit ratio of cacheable requests "
         "below. Time counts from the start of measuring; the shaded part is warm-up and enters no figure. Ticks along "
         "the bottom: multiples of the TTL since the first trial's start.",
-        tuple(_panel(ctx, cell, limits) for cell in shown),
+        tuple(_panel(ctx, cell, limits, span_s) for cell in shown),
         _table(ctx, cells),
         note,
     )
@@ -59,6 +59,13 @@ def _shifted(trial: TrialResult) -> pd.DataFrame:
     """The timeline with seconds since the start of measuring."""
     line = trial.timeline
     return line.assign(since_s=line["at_s"].astype(float) - trial.record.measure_start_ns / 1e9)
+
+
+def _span_s(cells: Sequence[CellResult]) -> tuple[float, float]:
+    """From the earliest to the latest second of all, so that panels can be compared."""
+    seconds = [_shifted(trial)["since_s"] for cell in cells for trial in cell.trials if len(trial.timeline)]
+    first_s = min((float(since.min()) for since in seconds), default=0.0)
+    return first_s, max((float(since.max()) for since in seconds), default=0.0) + 1
 
 
 def _limits_ms(cells: Sequence[CellResult]) -> tuple[float, float]:
@@ -95,7 +102,7 @@ def _title(cells: Sequence[CellResult]) -> str:
     )
 
 
-def _panel(ctx: Context, cell: CellResult, limits: tuple[float, float]) -> Panel:
+def _panel(ctx: Context, cell: CellResult, limits: tuple[float, float], span_s: tuple[float, float]) -> Panel:
     lines = [_shifted(trial) for trial in cell.trials if len(trial.timeline)]
     has_hits = ctx.stores(cell) and any(line["hit_ratio"].notna().any() for line in lines)
     figure, plots = panel(
@@ -109,8 +116,7 @@ def _panel(ctx: Context, cell: CellResult, limits: tuple[float, float]) -> Panel
         rows=(1.5, 1) if has_hits else (1,),
     )
     style = ctx.style(cell)
-    first_s = min(float(line["since_s"].min()) for line in lines)
-    last_s = max(float(line["since_s"].max()) for line in lines) + 1
+    first_s, last_s = span_s
     for axes in plots:
         axes.set_xlim(first_s, last_s)
         for line in lines:

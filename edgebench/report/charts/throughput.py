@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from edgebench.analysis.results import CellResult
 from edgebench.model import Bound
 from edgebench.report import format as fmt
-from edgebench.report.charts import data
+from edgebench.report.charts import data, rows
 from edgebench.report.charts.data import Context
 from edgebench.report.figure import TEXT_PT, from_zero, panel, ticks
 from edgebench.report.palette import INK, MUTED
@@ -17,19 +17,23 @@ _NAMES = ("offered_rps", "achieved_rps")
 
 
 def throughput_chart(ctx: Context) -> Chart:
-    """One panel per tier, one row per TTL: offered as a tick, achieved as a dot."""
+    """One panel per tier, one row per TTL, or with one TTL a row per tier: offered as a tick, achieved as a dot."""
     cells = [cell for cell in ctx.analysis.cells if data.value(cell, "achieved_rps") is not None]
     rates = [data.value(cell, name) or 0.0 for cell in cells for name in _NAMES]
     rates += [bound for cell in cells for bound in data.bounds(cell, "achieved_rps") or ()]
     highest = max(rates, default=0.0)
-    rows = tuple((data.cell_name(cell), *(_rate(cell, name) for name in _NAMES), _kept(cell)) for cell in cells)
+    lines = tuple((data.cell_name(cell), *(_rate(cell, name) for name in _NAMES), _kept(cell)) for cell in cells)
+    if rows.fits(cells):
+        panels: tuple[Panel, ...] = (_row_panel(ctx, cells, highest),)
+    else:
+        panels = tuple(_panel(ctx, tier, members, highest) for tier, members in data.by_tier(cells))
     return Chart(
         "throughput",
         _title(cells),
         "Requests per second: the tall tick is what the schedule offered, the marker what was answered without error. "
         f"Small dot = one trial, bar = 95 % interval. {data.trials_note(cells)} per cell.",
-        tuple(_panel(ctx, tier, members, highest) for tier, members in data.by_tier(cells)),
-        Table("Throughput", ("Cell", "Offered", "Achieved", "Kept"), rows) if rows else None,
+        panels,
+        Table("Throughput", ("Cell", "Offered", "Achieved", "Kept"), lines) if lines else None,
         _note(cells),
     )
 
@@ -111,3 +115,28 @@ def _panel(ctx: Context, tier: str, cells: Sequence[CellResult], highest: float)
             va="center",
         )
     return Panel(f"throughput-{fmt.slug(tier)}", f"Offered and achieved rate, {tier}", figure)
+
+
+def _row_panel(ctx: Context, cells: Sequence[CellResult], highest: float) -> Panel:
+    title = f"Offered and answered{rows.at_ttl(cells)}"
+    figure, axes = rows.frame(
+        ctx,
+        title,
+        "tall tick: offered · marker: answered without error",
+        "requests per second",
+        cells,
+        "answered",
+        lambda cell: _rate(cell, "achieved_rps"),
+    )
+    from_zero(axes, "x", highest)
+    for row, cell in enumerate(cells):
+        axes.plot(
+            [0, data.value(cell, "achieved_rps") or 0.0],
+            [row, row],
+            color=ctx.style(cell).colour,
+            linewidth=1.2,
+            alpha=0.55,
+        )
+        rows.tick(axes, row, data.value(cell, "offered_rps"))
+        rows.dot(axes, row, cell, "achieved_rps", ctx.style(cell))
+    return Panel("throughput", title, figure)

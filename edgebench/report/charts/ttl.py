@@ -105,7 +105,9 @@ def usable(ctx: Context, *names: str) -> list[tuple[str, list[CellResult]]]:
 
 def mark(style: TierStyle, *, hollow: bool = False) -> str:
     """The tier's marker as a character."""
-    both = {"o": "●○", "s": "■□", "^": "▲△", "D": "◆◇", "v": "▼▽"}.get(style.marker, "●○")
+    both = {"o": "●○", "s": "■□", "^": "▲△", "D": "◆◇", "v": "▼▽", "<": "◀◁", ">": "▶▷", "*": "★☆"}.get(
+        style.marker, "●○"
+    )
     return both[1 if hollow else 0]
 
 
