@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 import psutil
 
@@ -18,14 +15,15 @@ from edgebench.errors import UserError
 from edgebench.model import Cell, OriginSpec, Profile, TierRecord
 from edgebench.origin import process as origin_process
 from edgebench.origin.process import LISTEN_AT_NS, LISTENING
+from edgebench.runner.certificates import certified
+from edgebench.runner.external import await_external
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.services import POLL_S, Hung, Service, answers, await_ready, demand_port, free_port
 from edgebench.tiers import adapters
-from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, Place, Tls
+from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, Place
 
 READY = PROBE_PATH + "ping"
 READY_LIMIT_S = 30.0
-EXTERNAL_LIMIT_S = 10.0
 
 
 @dataclass
@@ -107,7 +105,7 @@ class Stack:
         await_ready(origin, self.origin_port, READY, READY_LIMIT_S)
         self.origin_start_s = time.monotonic() - began
         if self.cell.tier.url:
-            self._await_external()
+            await_external(self.cell.tier, self.origin_port, READY)
         for service, logs_probes in tier:
             self._await_tier(service, logs_probes)
 
@@ -184,17 +182,6 @@ class Stack:
             time.sleep(POLL_S)
         service.know_members()
 
-    def _await_external(self) -> None:
-        """Somebody's own tier may take a moment to find the origin that has just come up."""
-        deadline = time.monotonic() + EXTERNAL_LIMIT_S
-        while not reaches(self.url):
-            if time.monotonic() > deadline:
-                raise UserError(
-                    f"tier {self.cell.tier.name}: {self.url} does not reach the origin on port {self.origin_port} "
-                    f"(asked for {READY} for {EXTERNAL_LIMIT_S:g} s); start it, or point it there"
-                )
-            time.sleep(POLL_S)
-
     def check(self) -> None:
         """Raise ServiceFailed if anything has ended that should be running."""
         for service in self.services:
@@ -242,33 +229,6 @@ class Stack:
         for service in tier_first:
             if service.name not in self.exit_states:
                 self.exit_states[service.name] = service.stop()
-
-
-def certified(directory: Path) -> Tls:
-    """A certificate for 127.0.0.1 and localhost, of a CA that is forgotten at once."""
-    import trustme  # takes a tenth of a second
-
-    directory.mkdir(parents=True, exist_ok=True)
-    ca = trustme.CA()
-    leaf = ca.issue_cert("127.0.0.1", "localhost")
-    tls = Tls((directory / "server.pem").resolve(), (directory / "ca.pem").resolve())
-    leaf.private_key_and_cert_chain_pem.write_to_path(str(tls.chain))
-    tls.chain.chmod(0o600)
-    ca.cert_pem.write_to_path(str(tls.ca))
-    return tls
-
-
-def reaches(url: str) -> bool:
-    """Whether the origin's wrapper, or at least a server that is not in trouble, answers through this tier."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    with contextlib.closing(kind(parts.hostname or "", port, timeout=2.0)) as connection:
-        try:
-            connection.request("GET", READY)
-            return connection.getresponse().status < 500
-        except (OSError, http.client.HTTPException):
-            return False
 
 
 def _config_text(files: Mapping[str, str]) -> str:

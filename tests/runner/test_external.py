@@ -11,7 +11,8 @@ import pytest
 
 from edgebench.errors import UserError
 from edgebench.model import Cell, Freshness, Load, OriginSpec, TierSpec
-from edgebench.runner import stack as stacks
+from edgebench.runner import external as external_tiers
+from edgebench.runner.certificates import certified
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.services import Service, free_port
 from edgebench.runner.stack import Stack
@@ -53,14 +54,14 @@ def test_somebodys_own_proxy_is_measured_through(tmp_path: Path) -> None:
 
 
 def test_a_proxy_that_does_not_lead_to_the_origin_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stacks, "EXTERNAL_LIMIT_S", 0.3)
+    monkeypatch.setattr(external_tiers, "EXTERNAL_LIMIT_S", 0.3)
     url = f"http://127.0.0.1:{free_port()}"
     with Guardian() as guardian, pytest.raises(UserError, match=rf"tier mine: {url} does not reach the origin on port"):
         external(url, free_port(), tmp_path, guardian).__enter__()
 
 
 def test_a_tier_speaks_https_with_a_certificate_made_for_the_run(tmp_path: Path) -> None:
-    tls = stacks.certified(tmp_path)
+    tls = certified(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tls.chain)
     assert tls.chain.stat().st_mode & 0o077 == 0
