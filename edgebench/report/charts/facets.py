@@ -20,7 +20,9 @@ from edgebench.report.parts import Panel
 MOST_LINES = 4
 """Tiers besides the baseline that one panel can hold."""
 _TTLS = 3
-_TTL_DASHES: tuple[tuple[float, ...], ...] = ((1.3, 1.5), (5, 1.6), ())
+_TTL_DASHES: tuple[tuple[tuple[float, ...], str], ...] = (((1.3, 1.5), "··"), ((5, 1.6), "- -"), ((), "—"))
+"""With the characters that stand for them in labels: the lines of one tier have one colour."""
+_TITLE = 38
 _COARSE_PT = 0.5
 """What lies in the background may be drawn with this error."""
 
@@ -40,13 +42,13 @@ class Facet:
 
     @property
     def title(self) -> str:
-        """`nginx · 47.7 % hits`; from the shortest to the longest TTL."""
-        name = fmt.clip(self.tier, 20)
+        """`nginx · 47.7 % hits`, `nginx · 30.8–92.1 % hits` from the shortest to the longest TTL."""
         shares = [share for dist in self.found if (share := curves.of_all(dist)) is not None]
         if not shares:
-            return name
-        words = list(dict.fromkeys(fmt.number(share, "ratio") for share in (shares[0], shares[-1])))
-        return f"{name} · {' to '.join(words)} hits" if any(shares) else f"{name} · no hits"
+            return fmt.clip(self.tier, _TITLE)
+        ends = dict.fromkeys(fmt.number(share, "ratio", with_unit=False) for share in (shares[0], shares[-1]))
+        words = f" · {'–'.join(ends)}{fmt.suffix('ratio')} hits" if any(shares) else " · no hits"
+        return fmt.clip(self.tier, _TITLE - len(words)) + words
 
     def subtitle(self, shares: Sequence[float]) -> str:
         """Percentiles; those of the ends where there are several TTLs."""
@@ -60,8 +62,8 @@ class Facet:
         """What is drawn in full, with the label of each; none for what the title names."""
         drawn = [(dist, ctx.style(dist.cell), fmt.clip(dist.cell.summary.tier, 16)) for dist in self.references]
         dashes = _TTL_DASHES[-len(self.found) :]
-        for dist, dash in zip(self.found, dashes, strict=True):
-            words = fmt.ttl(dist.cell.summary.ttl_s) if len(self.found) > 1 else ""
+        for dist, (dash, sign) in zip(self.found, dashes, strict=True):
+            words = f"{sign} {fmt.ttl(dist.cell.summary.ttl_s)}" if len(self.found) > 1 else ""
             drawn.append((dist, replace(ctx.style(dist.cell), dash=dash), words))
         return drawn
 
@@ -136,7 +138,7 @@ def tail_facets(ctx: Context, made: Sequence[Facet], limits: tuple[float, float]
 
 def _tail(ctx: Context, facet: Facet, limits: tuple[float, float], rarest: float) -> Panel:
     lines = facet.lines(ctx)
-    longest = max((len(fmt.clip(words, 12)) for _, _, words in lines), default=0)
+    longest = max((len(fmt.clip(words, 14)) for _, _, words in lines), default=0)
     figure, (axes,) = panel(
         facet.title,
         facet.subtitle((0.9, 0.99, 0.999)),
@@ -149,7 +151,7 @@ def _tail(ctx: Context, facet: Facet, limits: tuple[float, float], rarest: float
     curves.tail_axes(axes, limits, rarest)
     _behind(axes, facet.others, curves.tail_points)
     ends = [(curves.draw_tail(axes, dist, style), style, words) for dist, style, words in lines]
-    named = [(end, style, fmt.clip(words, 12)) for end, style, words in ends if words]
+    named = [(end, style, fmt.clip(words, 14)) for end, style, words in ends if words]
     heights = labels.spread([float(end[1]) for end, _, _ in named], 14, 6, axes.get_window_extent().height)
     for (end, style, words), y in zip(named, heights, strict=True):
         halo(axes, float(end[0]) + 8, y, words, style.colour)
