@@ -21,7 +21,7 @@ class Found:
 
     count: int
     after_requests: int | None
-    """How many had been sent, with it, when the first was."""
+    """How many had been sent, with it, when the first was; None: not told, or none was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,10 @@ def _lies(proved: Proved) -> Found:
 
 
 def _fetches(proved: Proved) -> Found:
+    """The finding names the greatest herd, not the first."""
     collapse = proved.trial.correctness.collapse
     assert collapse is not None
-    example = collapse.most_example
-    return Found(collapse.rows - collapse.groups, None if example is None else _sent_by(proved, example.at_s))
+    return Found(collapse.rows - collapse.groups, None)
 
 
 SOUGHT = {
