@@ -104,6 +104,7 @@ def test_several_ttls_of_many_tiers_are_lines_of_the_tiers_panel(
         texts = [text.get_text().replace("\u00a0", " ") for text in words(panel.figure)]
         assert {"direct", "·· TTL 1 s", "- - TTL 10 s", "— TTL 5 min"} <= set(texts)
         assert not any(text.endswith("TTL 5 s") for text in texts)
+        assert any(text.endswith("at TTL 5 min") for text in texts), "percentiles of the ends"
     assert "the ends and the middle" in chart.subtitle
     assert chart.table is not None and len(chart.table.rows) == 1 + 5 * len(CACHES)
 
@@ -129,6 +130,14 @@ def test_one_ttl_gives_a_row_per_tier(make: Callable[[data.Context], Chart], pan
             name if len(name) <= 18 else name[:17] + "…" for name in CACHES if name != "caddy" or name in names
         ]
     assert chart.table is not None and {row[0].split(",")[0] for row in chart.table.rows} >= set(CACHES[1:])
+
+
+def test_over_time_has_one_time_axis_and_names_the_ttl_it_shows(five_ttls: Analysis) -> None:
+    chart = drawn(over_time_chart, five_ttls)
+    assert len(chart.panels) == len(KINDS) and "the shortest of each tier’s TTLs" in chart.note
+    assert len({axes.get_xlim() for panel in chart.panels for axes in panel.figure.axes}) == 1
+    titles = [text.get_text().replace("\u00a0", " ") for panel in chart.panels for text in panel.figure.texts]
+    assert sum(title.endswith(", TTL 1 s") for title in titles) == len(CACHES)
 
 
 @pytest.mark.parametrize("make", CHARTS)

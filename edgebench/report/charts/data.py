@@ -148,6 +148,12 @@ def cell_name(cell: CellResult) -> str:
     return ", ".join(part for part in (cell.summary.tier, fmt.ttl(cell.summary.ttl_s)) if part)
 
 
+def cell_title(cell: CellResult, length: int) -> str:
+    """The same in at most so many characters: a long name loses its end, not the TTL."""
+    ttl = fmt.ttl(cell.summary.ttl_s)
+    return ", ".join(part for part in (fmt.clip(cell.summary.tier, length - len(ttl) - 2), ttl) if part)
+
+
 def best(ctx: Context, name: str) -> CellResult | None:
     """The cached cell that stands for the run in titles: the highest value of this metric."""
     known = [cell for cell in _praised(ctx) if value(cell, name) is not None]

@@ -54,9 +54,10 @@ class Facet:
         """Percentiles; those of the ends where there are several TTLs."""
         if len(self.found) == 1:
             return curves.percentile_words(self.found[0], shares)
-        ends = [(dist, curves.percentile_words(dist, shares[-1:])) for dist in (self.found[0], self.found[-1])]
-        words = [f"{words} at {fmt.ttl(dist.cell.summary.ttl_s)}" for dist, words in ends if words]
-        return " · ".join(words)
+        ends = (self.found[0], self.found[-1])
+        both = [share for share in shares if all(curves.enough(dist, share) for dist in ends)][-1:]
+        words = [f"{curves.percentile_words(dist, both)} at {fmt.ttl(dist.cell.summary.ttl_s)}" for dist in ends]
+        return " · ".join(words) if both else ""
 
     def lines(self, ctx: Context) -> list[tuple[Distribution, TierStyle, str]]:
         """What is drawn in full, with the label of each; none for what the title names."""

@@ -30,7 +30,7 @@ def over_time_chart(ctx: Context) -> Chart:
     if not cells:
         note = "No trial has a timeline."
     elif len(shown) < len(cells):
-        note = f"{len(shown)} of {len(cells)} cells are drawn: the ends and the middle of each tier's TTLs."
+        note = f"{len(shown)} of {len(cells)} cells are drawn: {_which(cells)} of each tier’s TTLs."
     return Chart(
         "over-time",
         _title([cell for cell in cells if ctx.stores(cell)]),
@@ -47,12 +47,21 @@ def _chosen(cells: Sequence[CellResult]) -> list[CellResult]:
     if len(cells) <= _MOST_PANELS:
         return list(cells)
     groups = data.by_tier(cells)
-    each = max(1, _MOST_PANELS // len(groups))
+    each = _each(cells)
     chosen: list[CellResult] = []
     for _, members in groups:
         places = np.unique(np.linspace(0, len(members) - 1, each).round().astype(int))[::-1]
         chosen.extend(members[place] for place in sorted(places))
     return chosen[:_MOST_PANELS]
+
+
+def _each(cells: Sequence[CellResult]) -> int:
+    """Panels a tier can have."""
+    return max(1, _MOST_PANELS // len(data.by_tier(cells)))
+
+
+def _which(cells: Sequence[CellResult]) -> str:
+    return {1: "the shortest", 2: "the shortest and the longest"}.get(_each(cells), "the ends and the middle")
 
 
 def _shifted(trial: TrialResult) -> pd.DataFrame:
@@ -106,7 +115,7 @@ def _panel(ctx: Context, cell: CellResult, limits: tuple[float, float], span_s: 
     lines = [_shifted(trial) for trial in cell.trials if len(trial.timeline)]
     has_hits = ctx.stores(cell) and any(line["hit_ratio"].notna().any() for line in lines)
     figure, plots = panel(
-        data.cell_name(cell),
+        data.cell_title(cell, 38),
         _head(cell, ctx.stores(cell)),
         "latency, log scale",
         "seconds since measuring began",
@@ -126,7 +135,7 @@ def _panel(ctx: Context, cell: CellResult, limits: tuple[float, float], span_s: 
         ticks(axes, "x", _seconds(first_s, last_s), lambda second: fmt.plain(second, 0))
     latency_axis(plots[0], "y", *limits, most=5)
     _percentile_lines(plots[0], lines, style)
-    if first_s < -0.15 * (last_s - first_s):
+    if min(float(line["since_s"].min()) for line in lines) < -0.15 * (last_s - first_s):
         plots[0].annotate(
             "warm-up",
             (0, 1),
