@@ -11,7 +11,7 @@ from matplotlib.text import Text
 
 from edgebench.analysis.results import Analysis
 from edgebench.report import svg
-from edgebench.report.charts import data
+from edgebench.report.charts import data, rows
 from edgebench.report.charts.hits import hit_ratio_chart
 from edgebench.report.charts.latency import ecdf_chart, tail_chart
 from edgebench.report.charts.offload import offload_chart
@@ -138,6 +138,22 @@ def test_over_time_has_one_time_axis_and_names_the_ttl_it_shows(five_ttls: Analy
     assert len({axes.get_xlim() for panel in chart.panels for axes in panel.figure.axes}) == 1
     titles = [text.get_text().replace("\u00a0", " ") for panel in chart.panels for text in panel.figure.texts]
     assert sum(title.endswith(", TTL 1 s") for title in titles) == len(CACHES)
+
+
+@pytest.mark.parametrize(
+    ("lowest", "shown"),
+    [
+        (0.4, ["0 %", "25 %", "50 %", "75 %", "100 %"]),
+        (0.97, ["95 %", "96 %", "97 %", "98 %", "99 %", "100 %"]),
+        (-0.2, ["0 %", "25 %", "50 %", "75 %", "100 %"]),
+    ],
+)
+def test_shares_all_near_one_are_drawn_larger(lowest: float, shown: list[str]) -> None:
+    axes = Figure(figsize=(6, 2), dpi=72).add_axes((0, 0.2, 1, 0.8))
+    rows.percent_x(axes, lowest)
+    low, high = axes.get_xlim()
+    assert low < lowest and high > 1
+    assert sorted((text.get_text() for text in axes.get_xticklabels()), key=lambda text: int(text[:-2])) == shown
 
 
 @pytest.mark.parametrize("make", CHARTS)

@@ -51,3 +51,12 @@ def test_simplified_line_keeps_its_ends_and_stays_near(points: list[tuple[float,
             along = np.clip(((x, y) - start) @ span / length, 0, 1) if length else 0.0
             nearest = min(nearest, float(np.hypot(*(start + along * span - (x, y)))))
         assert nearest <= 0.5 + 1e-6
+
+
+def test_placed_label_keeps_off_a_line_without_one() -> None:
+    """The line to name runs below another, so that the room above it is taken."""
+    line, above = np.array([(0.0, 60.0), (300.0, 60.0)]), np.array([(0.0, 73.0), (300.0, 73.0)])
+    (free,) = place([line], [(60.0, 14.0)], Box(0, 0, 300, 160))
+    (box,) = place([line], [(60.0, 14.0)], Box(0, 0, 300, 160), obstacles=[above])
+    assert free.count(np.array([(x, 73.0) for x in range(300)])) > 0
+    assert box.y + box.height < 60
