@@ -226,6 +226,14 @@ class RunFolder:
         _write(path, text.encode())
         return path
 
+    def write_charts(self, charts: Mapping[str, str]) -> None:
+        """charts/<name>.svg for each, and no others: what an earlier version drew is on no page any more."""
+        for old in (self.path / "charts").glob("*.svg"):
+            if old.stem not in charts:
+                old.unlink()
+        for name, svg in charts.items():
+            self.write_text(f"charts/{name}.svg", svg)
+
 
 def point_latest(reports: Path, run: Path) -> None:
     """Let reports/latest lead to the newest run, where the file system has symbolic links."""

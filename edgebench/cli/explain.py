@@ -14,7 +14,6 @@ def explain(folder: RunFolder) -> Analysis:
     report = render(analysis)
     folder.write_summary(analysis.summary)
     folder.write_text("summary.csv", report.csv)
-    for name, svg in report.charts.items():
-        folder.write_text(f"charts/{name}.svg", svg)
+    folder.write_charts(report.charts)
     folder.write_text("report.html", report.html)
     return analysis
