@@ -152,14 +152,19 @@ class Adapter(ABC):
         raise NotImplementedError(f"{self.name} cannot purge")
 
 
+def connected(place: Place) -> contextlib.closing[http.client.HTTPConnection]:
+    """For a `with`: a connection of the harness's own to a tier, by https where that is what it speaks."""
+    if place.tls is None:
+        return contextlib.closing(http.client.HTTPConnection("127.0.0.1", place.port, timeout=_PATIENCE_S))
+    context = ssl.create_default_context(cafile=str(place.tls.ca))
+    return contextlib.closing(
+        http.client.HTTPSConnection("127.0.0.1", place.port, timeout=_PATIENCE_S, context=context)
+    )
+
+
 def ask(place: Place, method: str, key: str, headers: Mapping[str, str] | None = None) -> int:
     """One request of the harness's own to a tier, not kept alive; the status. OSError where there is no answer."""
-    if place.tls is None:
-        connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=_PATIENCE_S)
-    else:
-        context = ssl.create_default_context(cafile=str(place.tls.ca))
-        connection = http.client.HTTPSConnection("127.0.0.1", place.port, timeout=_PATIENCE_S, context=context)
-    with contextlib.closing(connection):
+    with connected(place) as connection:
         connection.request(method, key, headers={"Connection": "close", **(headers or {})})
         answer = connection.getresponse()
         answer.read()

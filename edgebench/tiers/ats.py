@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import ssl
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +19,7 @@ from edgebench.tiers.adapter import (
     Process,
     PurgeFailed,
     ask,
+    connected,
     first_that_runs,
     render,
     stamp_seq,
@@ -148,12 +146,7 @@ def _verdict(result: str, status: int, fetched: int, old: bool) -> ClaimedOutcom
 
 def _statistics(place: Place) -> dict[str, float]:
     """ATS's own statistics by name, which it shows on the port of its clients."""
-    if place.tls is None:
-        connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=_PATIENCE_S)
-    else:
-        context = ssl.create_default_context(cafile=str(place.tls.ca))
-        connection = http.client.HTTPSConnection("127.0.0.1", place.port, timeout=_PATIENCE_S, context=context)
-    with closing(connection):
+    with connected(place) as connection:
         # Of an Accept-Encoding the plugin reads past the end, and may find the gzip of another request there.
         connection.putrequest("GET", PROBE_PATH + _STATISTICS_PAGE, skip_accept_encoding=True)
         connection.putheader("Connection", "close")

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import csv
-import http.client
 import io
 import signal
-import ssl
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +18,7 @@ from edgebench.tiers.adapter import (
     LogLine,
     Place,
     Process,
+    connected,
     first_that_runs,
     render,
     stamp_seq,
@@ -122,12 +120,7 @@ class HAProxy(Adapter):
 
 def _counted(place: Place) -> list[dict[str, str]]:
     """HAProxy's own statistics, a row for each of its parts."""
-    if place.tls is None:
-        connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=10)
-    else:
-        context = ssl.create_default_context(cafile=str(place.tls.ca))
-        connection = http.client.HTTPSConnection("127.0.0.1", place.port, timeout=10, context=context)
-    with closing(connection):
+    with connected(place) as connection:
         connection.request("GET", f"{_COUNTERS_PATH};csv", headers={"Connection": "close"})
         text = connection.getresponse().read().decode()
     return list(csv.DictReader(io.StringIO(text.removeprefix("# "))))

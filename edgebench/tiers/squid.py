@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import pwd
-import ssl
 import time
 import zlib
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from typing import ClassVar
 
 from edgebench.model import ClaimedOutcome, ExpiryRule, Profile
@@ -22,6 +19,7 @@ from edgebench.tiers.adapter import (
     Process,
     PurgeFailed,
     ask,
+    connected,
     first_that_runs,
     render,
     stamp_seq,
@@ -156,12 +154,7 @@ def _own(place: Place) -> list[str]:
 
 def _page(place: Place, path: str) -> str:
     """One of Squid's own pages, which it shows on the port of its clients."""
-    if place.tls is None:
-        connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=_PATIENCE_S)
-    else:
-        context = ssl.create_default_context(cafile=str(place.tls.ca))
-        connection = http.client.HTTPSConnection("127.0.0.1", place.port, timeout=_PATIENCE_S, context=context)
-    with closing(connection):
+    with connected(place) as connection:
         connection.request("GET", path, headers={"Connection": "close"})
         return connection.getresponse().read().decode()
 
