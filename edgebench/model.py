@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
+from typing import Any
 
 SUMMARY_SCHEMA = 1
 """Version of summary.json. 1: first."""
@@ -149,6 +150,84 @@ class TierSpec:
     """What it may store, in MiB."""
     tls: bool = False
     """Whether clients speak https to it, with a certificate of a CA made for the run."""
+    compress: tuple[str, ...] = ()
+    """Content codings it applies itself to what the origin sends plain: gzip, br, zstd."""
+    edges: int = 1
+    """How many of it stand side by side, each before a share of the users."""
+    shield: bool = False
+    """One more of it between the edges and the origin, which asks in place of them all."""
+    bucket: bool = False
+    """Whether static files come from an object store beside the origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """A way between two places. None: no limit of its own."""
+
+    rtt_ms: float = 0.0
+    jitter_ms: float = 0.0
+    """Each packet is late by up to so much more or less, evenly distributed, in each direction."""
+    loss: float = 0.0
+    """Share of packets lost, in each direction."""
+    down_mbit: float | None = None
+    """Towards the side that is named first: the client, the edge."""
+    up_mbit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """Where client, edge and origin are, by the ways between them."""
+
+    name: str
+    client_edge: LinkSpec = LinkSpec()
+    edge_origin: LinkSpec = LinkSpec()
+    client_origin: LinkSpec = LinkSpec()
+
+
+LOOPBACK = "loopback"
+"""The network that is none: all on this machine, without delay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """A new version of the app in the middle of the measurement."""
+
+    at_s: float
+    """Since the measurement began."""
+    purge: bool = False
+    """Whether the cache is told to forget everything afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to set up what a scenario compares. What it does not say is as the scenario says."""
+
+    name: str
+    tiers: tuple[str, ...] = ()
+    """Names of the tiers it is for; empty: all."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Added to the app's environment."""
+    load: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of Load."""
+    tier: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of TierSpec."""
+    deploy: Deploy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What the user pays; every figure in money is made of these and nothing else."""
+
+    currency: str = "USD"
+    month_requests: float = 100_000_000
+    """The traffic the bill is made for."""
+    egress_per_gb: float = 0.09
+    """Bytes the origin sends, 10⁹ bytes a GB."""
+    cdn_egress_per_gb: float = 0.085
+    """Bytes the cache sends to users."""
+    cdn_per_10k_requests: float = 0.01
+    cpu_hour: float = 0.05
+    """Of the origin: one core for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,21 +296,46 @@ class Scenario:
     seed: int
     baseline: str
     """Name of the tier the others are compared with."""
+    claim: str = ""
+    """The claim made for CDNs that it tests, by its name in edgebench.analysis.claims; empty: none."""
+    network: tuple[str, ...] = (LOOPBACK,)
+    """Networks each cell is measured in: names of `networks`, or loopback."""
+    networks: tuple[NetworkSpec, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    prices: Prices | None = None
+    browser_loads: int = 0
+    """Page loads of a real browser at the end of each trial, for each kind of visitor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One combination of tier, freshness, network and load."""
+    """One combination of tier, freshness, network, load and variant."""
 
     tier: TierSpec
     freshness: Freshness
     load: Load
-    network: str = "loopback"
+    network: str = LOOPBACK
+    variant: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Of the variant: added to the app's environment."""
+    deploy: Deploy | None = None
 
     @property
     def id(self) -> str:
-        """Readable and usable as a file name: `direct`, `nginx.ttl60`."""
-        return self.tier.name if self.freshness.ttl_s is None else f"{self.tier.name}.ttl{self.freshness.ttl_s}"
+        """Readable and usable as a file name: `direct`, `nginx.ttl60`, `nginx.ttl60.mobile.etag`."""
+        ttl = "" if self.freshness.ttl_s is None else f"ttl{self.freshness.ttl_s}"
+        network = "" if self.network == LOOPBACK else self.network
+        return ".".join(part for part in (self.tier.name, ttl, network, self.variant) if part)
+
+    @property
+    def series(self) -> str:
+        """All of it but the TTL, in words: `nginx, mobile, etag`."""
+        return series(self.tier.name, self.network, self.variant)
+
+
+def series(tier: str, network: str, variant: str) -> str:
+    """What cells that differ in their TTL only have in common, in words."""
+    return ", ".join(part for part in (tier, "" if network == LOOPBACK else network, variant) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +446,39 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkRecord:
+    """One way between two places, as it was asked for and as it was measured before the load began."""
+
+    a: str
+    b: str
+    asked: LinkSpec
+    rtt_ms: float | None = None
+    """Median of the probes; None: it could not be measured."""
+    rtt_min_ms: float | None = None
+    down_mbit: float | None = None
+    """From b to a; None: not limited, so not measured."""
+    up_mbit: float | None = None
+    late_mean_ms: float | None = None
+    """By how much the emulator sent packets later than it should have, over the trial."""
+    late_p99_ms: float | None = None
+    packets: int = 0
+    lost: int = 0
+    """Dropped on purpose: the loss that was asked for."""
+    overflowed: int = 0
+    """Dropped because the queue before the limited rate was full."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRecord:
+    """The emulated network of one trial."""
+
+    name: str
+    how: str
+    """`netem` or `relay`."""
+    links: tuple[LinkRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TrialRecord:
     """trial.json: what one trial was and how it went. Times `_ns` are relative to `start_monotonic_ns`."""
 
@@ -368,6 +505,13 @@ class TrialRecord:
     """What the generator says of itself: `scheduled`, `unanswered`, `users`, …"""
     faults: tuple[Fault, ...] = ()
     """The origin's failures as they really began and ended, in seconds since the measurement began."""
+    network: NetworkRecord | None = None
+    """None: loopback."""
+    events: Mapping[str, float] = field(default_factory=dict)
+    """What was done to the system while it ran, in seconds since the measurement began: `deploy_start_s`,
+    `deploy_end_s`, `purge_start_s`, `purge_end_s`."""
+    browser_problem: str = ""
+    """Why the browser's page loads are missing; empty where they are there or were not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +575,8 @@ class RunRecord:
     """Optional tiers that were not measured, and why."""
     ceiling: Ceiling | None = None
     """The generator's, measured before the first trial. None: not measured."""
+    cells: tuple[Cell, ...] = ()
+    """All that were planned, in the scenario's order."""
 
 
 # --- what is concluded -------------------------------------------------------------------------------------------
@@ -515,6 +661,33 @@ class Finding:
     numbers: Mapping[str, float | None]
 
 
+class ClaimVerdict(StrEnum):
+    """How far a claim made for CDNs holds for what was measured."""
+
+    HOLDS = "holds"
+    PARTLY = "holds partly"
+    NOT_HERE = "does not hold here"
+    NOT_TESTABLE = "not testable here"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimResult:
+    """One row of the claims table."""
+
+    claim: str
+    """In words, as it is made: `Users are served from nearby: lower latency, faster page loads`."""
+    verdict: ClaimVerdict
+    text: str
+    """The finding: one or two computed sentences that say how far it holds here."""
+    figure_name: str = ""
+    """What the figure is, in words: `page load of a new visitor, edge over direct`."""
+    figure: Estimate | None = None
+    """The one number that decides."""
+    why: str = ""
+    """What limits it, where it holds partly, not, or cannot be tested here: one sentence."""
+    numbers: Mapping[str, float | None] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class CellSummary:
     """One cell of summary.json."""
@@ -526,6 +699,12 @@ class CellSummary:
     load: str
     trust: TrustStatus
     metrics: Mapping[str, Estimate]
+    variant: str = ""
+
+    @property
+    def series(self) -> str:
+        """What cells that differ in their TTL only have in common, in words: `nginx, mobile, etag`."""
+        return series(self.tier, self.network, self.variant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -536,4 +715,6 @@ class Summary:
     trust: Trust
     findings: Sequence[Finding]
     cells: Sequence[CellSummary]
+    claim: ClaimResult | None = None
+    """Where the scenario tests one."""
     schema: int = SUMMARY_SCHEMA
