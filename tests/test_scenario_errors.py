@@ -93,8 +93,8 @@ CHANGES = [
     ("measure_s", "seed", "9: load.seed: unknown key; did you mean seed at the top, before the first [table]?"),
     ("repeats = 2", "repeats = 2\nusers = 3", "5: users: unknown key; did you mean users in [load]?"),
     ("repeats = 2", "repeats = 2\noptional = true", "5: optional: unknown key; did you mean optional in [[tiers]]?"),
-    ("ttl_s = [", "x = 1\nttl_s = [", "22: axes.x: unknown key; expected one of ttl_s"),
-    ("ttl_s = [", '"a\\nb" = 1\nttl_s = [', "22: axes.'a\\nb': unknown key; expected one of ttl_s"),
+    ("ttl_s = [", "x = 1\nttl_s = [", "22: axes.x: unknown key; expected one of ttl_s, network"),
+    ("ttl_s = [", '"a\\nb" = 1\nttl_s = [', "22: axes.'a\\nb': unknown key; expected one of ttl_s, network"),
     # wrong types, units and ranges
     ("= 100", '= "5s"', "8: load.rate_rps: expected a number of requests per second from 0 to 1000000, got '5s'"),
     ("= 100", "= 0", "8: load.rate_rps: expected more than 0 requests per second for an open load, got 0"),
@@ -158,7 +158,7 @@ CHANGES = [
     ("ttl_s = [1, 5]", "", f"21: axes.ttl_s: missing; {TTLS}"),
     # several
     ("[load]\nrate_rps = 100", "x = 1\n[load]\nrate = 1\nusers = 0", "7: x: unknown key; expected one of name, "
-     "question, locustfile, repeats, seed, baseline, profile, load, origin, tiers, axes (and 2 more)"),
+     "question, locustfile, repeats, seed, baseline, profile, load, origin, tiers, axes, claim, networks, variants, prices, browser, short (and 2 more)"),
 ]  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def test_one_line_says_where_what_and_what_was_meant(project: Path, old: str, ne
 OVERRIDES = [
     ("load.rate_rsp=5", "load.rate_rsp: unknown key; did you mean load.rate_rps?"),
     ("rate_rps=5", "rate_rps: unknown key; did you mean load.rate_rps?"),
-    ("axes.qqq=5", "axes.qqq: unknown key; expected one of ttl_s"),
+    ("axes.qqq=5", "axes.qqq: unknown key; expected one of ttl_s, network"),
     ("tiers.optional=true", "tiers.optional: unknown key; did you mean optional in [[tiers]]?"),
     ("load.measure_s=5s", "load.measure_s: expected a number of seconds from 1 to 86400, got '5s'"),
     ("axes.ttl_s=[1,'x']", f"axes.ttl_s[1]: {TTL}, got 'x'"),

@@ -59,6 +59,31 @@ def estimate(metric: str, values: Sequence[float | None]) -> Estimate:
     return Estimate(mean, max(mean - half, lowest), min(mean + half, highest), len(known), printed)
 
 
+def of_values(values: Sequence[float | None], unit: str, *, geometric: bool = False) -> Estimate:
+    """A figure of a claim's own, one value per trial: mean and t-interval, or geometric mean and t-interval on the
+    logarithms, as estimate() does; None values are left out. Nothing is cut at what is possible."""
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    if not known:
+        return Estimate(None, None, None, 0, unit)
+    if geometric and min(known) > 0:
+        return _geometric(known, unit)
+    mean, half = _mean_and_half(known)
+    return Estimate(
+        mean, None if half is None else mean - half, None if half is None else mean + half, len(known), unit
+    )
+
+
+def paired_ratio(over: Mapping[int, float | None], under: Mapping[int, float | None], unit: str = TIMES) -> Estimate:
+    """over / under, paired by repeat (the keys): geometric mean and t-interval on the logarithms of the ratios. Pairs
+    without both figures above 0 are left out; value None where there is no other."""
+    ratios = []
+    for repeat, above in over.items():
+        below = under.get(repeat)
+        if above is not None and below is not None and above > 0 and below > 0:
+            ratios.append(above / below)
+    return _geometric(ratios, unit) if ratios else Estimate(None, None, None, 0, unit)
+
+
 def compare(cell: Sequence[TrialResult], baseline: Sequence[TrialResult], metric: str) -> Estimate:
     """How many times smaller a metric is in the cell than in the baseline: 7.4 means a 7.4th of it. Unit ×.
 

@@ -51,7 +51,7 @@ def _no_headline(cells: Sequence[CellResult]) -> Finding | None:
 def _by_tier(cells: Iterable[CellResult]) -> dict[str, list[CellResult]]:
     tiers: dict[str, list[CellResult]] = {}
     for cell in cells:
-        tiers.setdefault(cell.summary.tier, []).append(cell)
+        tiers.setdefault(cell.summary.series, []).append(cell)
     return tiers
 
 

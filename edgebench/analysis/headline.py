@@ -76,7 +76,7 @@ def _gain(best: CellResult, cells: Sequence[CellResult], baseline: CellResult, m
         figures += f"; {tail_name}: {times(tail.value) if _differs(tail) else 'no difference shown'}"
         numbers["p99_ratio"] = tail.value
     change = f"{name} from {milliseconds(before)} to {milliseconds(after)} ({figures})"
-    text = f"{_condition(best)}{summary.tier} cut {change}"
+    text = f"{_condition(best)}{summary.series} cut {change}"
     relief = _ratio(best, "origin_rps")
     if relief > 1:
         text += f" and sent the origin {times(relief)} fewer requests"
@@ -101,7 +101,7 @@ def _only(ratio: Estimate, name: str) -> str:
 
 def _weakest(best: CellResult, cells: Sequence[CellResult], metric: str) -> CellResult | None:
     """The cell of the same tier that gained least, where it gained clearly less."""
-    same = [cell for cell in cells if cell.summary.tier == best.summary.tier and cell is not best]
+    same = [cell for cell in cells if cell.summary.series == best.summary.series and cell is not best]
     known = [cell for cell in same if _ratio(cell, metric) > 0]
     least = min(known, key=lambda cell: _ratio(cell, metric), default=None)
     return least if least is not None and _ratio(least, metric) < _ratio(best, metric) / _WORTH_SAYING else None
@@ -114,9 +114,9 @@ def _no_gain(best: CellResult, baseline: CellResult, metric: str, name: str) -> 
     figures = f"{milliseconds(before)} without it, {milliseconds(after)} with it; {interval(ratio)}"
     if _differs(ratio):
         where = _condition(best, start=False)
-        text = f"No cached cell was faster: at best, {where}{summary.tier} raised {name} ({figures})."
+        text = f"No cached cell was faster: at best, {where}{summary.series} raised {name} ({figures})."
     else:
-        both = f"{summary.tier} and {baseline.summary.tier}"
+        both = f"{summary.series} and {baseline.summary.series}"
         text = f"{_condition(best)}no difference in {name} was shown between {both} ({figures})."
         text = text[0].upper() + text[1:]
     return Finding(HEADLINE, text, numbers)

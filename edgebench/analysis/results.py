@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
 from edgebench.analysis.evidence import Correctness
-from edgebench.model import CellSummary, Estimate, Summary, TrialRecord
+from edgebench.model import CellSummary, ClaimResult, Estimate, Summary, TrialRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,17 @@ class CellResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """A claim's verdict, and what its chart is drawn from."""
+
+    result: ClaimResult
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=lambda: MappingProxyType({}))
+    """By name; columns with units in their names. The module says what they hold."""
+    facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """What else the chart needs: shaded intervals, limits."""
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """A whole run, explained."""
 
@@ -66,3 +79,5 @@ class Analysis:
     """In the order of the scenario: the baseline first, then tier by tier with rising TTL."""
     baseline: str
     """Id of the cell the others are compared with."""
+    judged: Judged | None = None
+    """Where the scenario tests a claim."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from edgebench.analysis.ceiling import bounded, with_ceiling
 from edgebench.analysis.checks import trial_doubts
 from edgebench.analysis.checks_cell import cell_doubts, run_doubts
+from edgebench.analysis.claims import Evidence, judge_of
 from edgebench.analysis.estimates import compare, estimate
 from edgebench.analysis.findings import findings
 from edgebench.analysis.results import Analysis, CellResult, TrialResult
@@ -14,7 +16,7 @@ from edgebench.analysis.tables import read_trial
 from edgebench.analysis.trial import Proved, prove_trial, trial_result
 from edgebench.analysis.trust import Doubt, cell_status, run_trust
 from edgebench.errors import UserError
-from edgebench.model import Cell, CellSummary, Freshness, RunRecord, Summary, TrialRecord, TrustStatus
+from edgebench.model import Cell, CellSummary, Finding, Freshness, RunRecord, Summary, TrialRecord, TrustStatus
 from edgebench.store import RunFolder
 
 COMPARED = (
@@ -45,7 +47,21 @@ def analyse(run: RunFolder) -> Analysis:
     shareable = frozenset[str]().union(*(proved.shareable for proved in complete))
     origin = record.scenario.origin
     slots = origin.workers * origin.threads
-    return explain(record, [trial_result(proved, shareable, slots) for proved in complete], failed, ended)
+    analysis = explain(record, [trial_result(proved, shareable, slots) for proved in complete], failed, ended)
+    return _with_claim(analysis, run)
+
+
+def _with_claim(analysis: Analysis, folder: RunFolder) -> Analysis:
+    """What the scenario's claim comes to is the first finding of its report."""
+    summary = analysis.summary
+    name = summary.run.scenario.claim
+    judge = judge_of(name)
+    if judge is None:
+        return analysis
+    judged = judge(Evidence(summary.run, analysis.cells, analysis.baseline, folder))
+    first = Finding(f"CLAIM_{name.upper()}", judged.result.text, judged.result.numbers)
+    summary = replace(summary, claim=judged.result, findings=[first, *summary.findings])
+    return replace(analysis, summary=summary, judged=judged)
 
 
 def explain(
@@ -55,7 +71,8 @@ def explain(
     trials = [with_ceiling(trial, run.ceiling) for trial in trials]
     missing = sorted(set(run.planned) - set(ended))
     cells = _cells(run, [*(trial.record for trial in trials), *failed])
-    baseline = next((cell.id for cell in cells if cell.tier.name == run.scenario.baseline), "")
+    baselines = [cell for cell in cells if cell.tier.name == run.scenario.baseline]
+    baseline = baselines[0].id if baselines else ""
     of_cell = {cell.id: [trial for trial in trials if trial.record.trial.cell.id == cell.id] for cell in cells}
     doubts = list(run_doubts(run))
     for cell in cells:
@@ -64,7 +81,7 @@ def explain(
         cell_failed = [trial for trial in failed if trial.trial.cell.id == cell.id]
         cell_missing = [trial_id for trial_id in missing if _cell_id(trial_id) == cell.id]
         doubts.extend(cell_doubts(cell, of_cell[cell.id], cell_failed, cell_missing))
-    results = tuple(_cell_result(cell, of_cell[cell.id], of_cell.get(baseline, []), doubts, baseline) for cell in cells)
+    results = tuple(_cell_result(cell, of_cell, doubts, _compared_with(cell, baselines)) for cell in cells)
     summary = Summary(
         run=run,
         trust=run_trust(doubts),
@@ -82,6 +99,7 @@ def _cells(run: RunRecord, records: Iterable[TrialRecord]) -> list[Cell]:
     """All cells that were planned, baseline first, then tier by tier in the scenario's order, with rising TTL."""
     scenario = run.scenario
     known: dict[str, Cell] = {record.trial.cell.id: record.trial.cell for record in records}
+    known |= {cell.id: cell for cell in run.cells}
     for tier in scenario.tiers:
         for ttl_s in (None, *scenario.ttl_s):
             cell = Cell(tier, Freshness(ttl_s), scenario.load)
@@ -89,25 +107,46 @@ def _cells(run: RunRecord, records: Iterable[TrialRecord]) -> list[Cell]:
     planned = {_cell_id(trial_id) for trial_id in run.planned}
     names = [tier.name for tier in scenario.tiers]
 
-    def place(cell: Cell) -> tuple[bool, int, float, str]:
-        name = cell.tier.name
-        where = names.index(name) if name in names else len(names)
-        return name != scenario.baseline, where, -1.0 if cell.freshness.ttl_s is None else cell.freshness.ttl_s, cell.id
+    networks, variants = list(scenario.network), [variant.name for variant in scenario.variants]
+
+    def place(cell: Cell) -> tuple[bool, int, int, int, float, str]:
+        tier, network, variant = (
+            every.index(name) if name in every else len(every)
+            for every, name in ((names, cell.tier.name), (networks, cell.network), (variants, cell.variant))
+        )
+        ttl_s = -1.0 if cell.freshness.ttl_s is None else cell.freshness.ttl_s
+        return cell.tier.name != scenario.baseline, tier, network, variant, ttl_s, cell.id
 
     return sorted((cell for cell in known.values() if cell.id in planned), key=place)
 
 
+def _compared_with(cell: Cell, baselines: Sequence[Cell]) -> str:
+    """The id of the baseline's cell under the same conditions: of as many as can be, the network before all."""
+    alike = max(
+        baselines,
+        key=lambda base: (
+            base.network == cell.network,
+            base.load == cell.load,
+            base.variant == cell.variant,
+            base.freshness == cell.freshness,
+        ),
+        default=None,
+    )
+    return alike.id if alike is not None else ""
+
+
 def _cell_result(
     cell: Cell,
-    trials: Sequence[TrialResult],
-    baseline: Sequence[TrialResult],
+    of_cell: Mapping[str, Sequence[TrialResult]],
     doubts: Iterable[Doubt],
     baseline_id: str,
 ) -> CellResult:
+    trials, baseline = of_cell[cell.id], of_cell.get(baseline_id, ())
     names = list(dict.fromkeys(name for trial in trials for name in trial.metrics)) or list(METRICS)
     summary = CellSummary(
         id=cell.id,
         tier=cell.tier.name,
+        variant=cell.variant,
         ttl_s=cell.freshness.ttl_s,
         network=cell.network,
         load=cell.load.text,

@@ -86,7 +86,9 @@ def _config_text(cell: CellResult) -> str:
 def _configuration(analysis: Analysis, cell: CellResult) -> tuple[str, str]:
     """Heading and text: cells of one tier differ in a line or two, so only the first is printed in full."""
     text = _config_text(cell)
-    same_tier = (other for other in analysis.cells if other.summary.tier == cell.summary.tier and _config_text(other))
+    same_tier = (
+        other for other in analysis.cells if other.summary.series == cell.summary.series and _config_text(other)
+    )
     first = next(same_tier, cell)
     if first is cell or not text:
         return "Configuration" if text else "", text
@@ -117,7 +119,7 @@ def tier_words(analysis: Analysis) -> list[tuple[str, str]]:
     first: dict[str, TrialRecord] = {}
     for cell in analysis.cells:
         for trial in cell.trials:
-            first.setdefault(cell.summary.tier, trial.record)
+            first.setdefault(cell.summary.series, trial.record)
     return [
         (name, f"{_what(record)}, profile {profile_words(record)}")
         for name, record in first.items()

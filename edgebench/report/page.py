@@ -14,6 +14,7 @@ from edgebench.analysis.results import Analysis
 from edgebench.report import details, svg, tables, trust
 from edgebench.report import format as fmt
 from edgebench.report.charts import data
+from edgebench.report.charts.claims import charts_of
 from edgebench.report.charts.hits import hit_ratio_chart
 from edgebench.report.charts.latency import ecdf_chart, tail_chart
 from edgebench.report.charts.offload import offload_chart
@@ -68,15 +69,28 @@ def render(analysis: Analysis) -> Report:
     files: dict[str, str] = {}
     with svg.drawing():
         ctx = data.context(analysis)
+        claim = [_section("The claim", chart, files) for chart in _claim_charts(analysis)]
         first = _section("Latency", ecdf_chart(ctx), files)
         sections = [_section(kicker, make(ctx), files) for kicker, make in _CHARTS]
-    html = _html(analysis, ctx, first, sections, full=True)
+    html = _html(analysis, ctx, claim, first, sections, full=True)
     if len(html.encode()) > BUDGET_BYTES:
-        html = _html(analysis, ctx, first, sections, full=False)
+        html = _html(analysis, ctx, claim, first, sections, full=False)
     return Report(html, files, tables.summary_csv(analysis))
 
 
-def _html(analysis: Analysis, ctx: data.Context, first: Section, sections: list[Section], *, full: bool) -> str:
+def _claim_charts(analysis: Analysis) -> list[Chart]:
+    return charts_of(analysis.summary.run.scenario.claim, analysis.judged) if analysis.judged else []
+
+
+def _html(
+    analysis: Analysis,
+    ctx: data.Context,
+    claim: list[Section],
+    first: Section,
+    sections: list[Section],
+    *,
+    full: bool,
+) -> str:
     return _template().render(
         run=analysis.summary.run,
         started=_date(analysis.summary.run.started),
@@ -86,7 +100,9 @@ def _html(analysis: Analysis, ctx: data.Context, first: Section, sections: list[
         groups=trust.reason_groups(analysis),
         columns=tables.COLUMNS,
         rows=tables.summary_rows(analysis),
-        baseline=ctx.baseline.summary.tier if ctx.baseline else "",
+        baseline=ctx.baseline.summary.series if ctx.baseline else "",
+        claim=analysis.summary.claim,
+        claim_sections=claim,
         latency=first,
         sections=sections,
         tiers=details.tier_words(analysis),

@@ -64,11 +64,11 @@ def summary_rows(analysis: Analysis) -> list[SummaryRow]:
         summary = cell.summary
         rows.append(
             SummaryRow(
-                summary.tier,
+                summary.series,
                 fmt.ttl(summary.ttl_s),
                 anchor(index, cell),
                 cell is base,
-                not rows or rows[-1].tier != summary.tier,
+                not rows or rows[-1].tier != summary.series,
                 summary.trust,
                 TRUST_ICONS[summary.trust],
                 tuple(_figure(cell, name, heading) for name, heading, _ in COLUMNS),
@@ -139,5 +139,5 @@ def summary_csv(analysis: Analysis) -> str:
         for name, found in cell.metrics.items():
             ttl_s = "" if cell.ttl_s is None else cell.ttl_s
             values = ("" if fmt.missing(value) else value for value in (found.value, found.low, found.high))
-            writer.writerow((cell.id, cell.tier, ttl_s, name, *values, found.n, found.unit, found.bound.value))
+            writer.writerow((cell.id, cell.series, ttl_s, name, *values, found.n, found.unit, found.bound.value))
     return buffer.getvalue()

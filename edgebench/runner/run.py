@@ -77,6 +77,7 @@ def describe(
         id=folder.path.name, scenario=scenario, command=command,
         started=datetime.now(UTC).isoformat(timespec="seconds"), commit=_commit(),
         versions=_versions(), machine=_machine(), planned=tuple(trial.id for trial in trials), left_out=left_out,
+        cells=tuple({trial.cell.id: trial.cell for trial in trials}.values()),
     )  # fmt: skip
 
 

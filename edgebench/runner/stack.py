@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -50,6 +50,7 @@ class Stack:
 
     def __post_init__(self) -> None:
         tier = self.cell.tier
+        self.origin = replace(self.origin, env={**self.origin.env, **self.cell.env})
         self.origin_port = demand_port(self.origin.port) if self.origin.port else free_port()
         port = demand_port(self.tier_port) if self.tier_port else free_port()
         if self.adapter is None:

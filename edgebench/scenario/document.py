@@ -8,54 +8,48 @@ has no word for: `x-unit` (seconds, requests per second, …) and `x-form` (the 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from edgebench.model import Arrivals, Fault, FaultKind, Load, LoadModel, OriginSpec, Profile, TierSpec
+from edgebench.model import (
+    LOOPBACK,
+    Arrivals,
+    Fault,
+    FaultKind,
+    Load,
+    LoadModel,
+    OriginSpec,
+    Profile,
+    TierSpec,
+)
+from edgebench.scenario.base import DAY_S, SAFE_NAME, EnvValue, SafeName, Table, no_default, optional
+from edgebench.scenario.setups import BrowserTable, NetworkTable, PricesTable, VariantTable
 
 _LOAD = Load()
 _ORIGIN = OriginSpec()
 _TIER = TierSpec("", "")
 _FAULT = Fault(FaultKind.DOWN, 0.0, 0.0)
-_DAY_S = 86_400
 _YEAR_S = 31_536_000
-
-_SAFE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
-_NAME_FORM = "a name of the letters a-z, digits, _ and -, at most 64 long"
-_NO_NUL = r"^[^\u0000]*$"  # the operating system takes no NUL in a path or an environment variable
 
 REPLAY_FORM = "the path of a file with recorded times, such as traffic.csv"
 
-SafeName = Annotated[str, Field(pattern=_SAFE_NAME, max_length=64, json_schema_extra={"x-form": _NAME_FORM})]
 Ttl = Annotated[int, Field(ge=0, le=_YEAR_S, json_schema_extra={"x-unit": "seconds"})]
-EnvValue = Annotated[str, Field(pattern=_NO_NUL, json_schema_extra={"x-form": "text"})]
-
-
-def _no_default(node: dict[str, Any]) -> None:
-    """TOML has no null: what may be left out is left out."""
-    del node["default"]
 
 
 def _url_node(node: dict[str, Any]) -> None:
-    _no_default(node)
+    no_default(node)
     node["x-form"] = "an address such as http://127.0.0.1:9000, without a path"
 
 
 def _replay_node(node: dict[str, Any]) -> None:
-    _no_default(node)
+    no_default(node)
     node["x-form"] = REPLAY_FORM
 
 
-class _Table(BaseModel):
-    """Unknown keys are errors, and nothing is converted: `"5"` is not 5 and 1.0 is no whole number."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class LoadTable(_Table):
+class LoadTable(Table):
     """What the clients offer in every trial."""
 
     model_config = ConfigDict(title="[load]")
@@ -70,9 +64,9 @@ class LoadTable(_Table):
     """When requests of an open load are due: at random (poisson), evenly (constant), in bursts, or as recorded."""
     users: int = Field(default=_LOAD.users, ge=1, le=100_000, json_schema_extra={"x-unit": "users"})
     """Users, each with one connection. The rate of an open load does not depend on them."""
-    warm_up_s: float = Field(default=_LOAD.warm_up_s, ge=0, le=_DAY_S, json_schema_extra={"x-unit": "seconds"})
+    warm_up_s: float = Field(default=_LOAD.warm_up_s, ge=0, le=DAY_S, json_schema_extra={"x-unit": "seconds"})
     """The most seconds a warm-up may take. It ends earlier, once the hit ratio is steady and one TTL has passed."""
-    measure_s: float = Field(default=_LOAD.measure_s, ge=1, le=_DAY_S, json_schema_extra={"x-unit": "seconds"})
+    measure_s: float = Field(default=_LOAD.measure_s, ge=1, le=DAY_S, json_schema_extra={"x-unit": "seconds"})
     """Seconds measured in each trial. At least the longest TTL, or expiry is not seen."""
     keys: int = Field(default=_LOAD.keys, ge=1, le=10_000_000, json_schema_extra={"x-unit": "keys"})
     """How many different products the clients ask for."""
@@ -97,7 +91,7 @@ class LoadTable(_Table):
     """Replayed arrivals: this many times as fast as recorded."""
 
 
-class FaultTable(_Table):
+class FaultTable(Table):
     """One planned failure of the origin."""
 
     model_config = ConfigDict(title="[[origin.faults]]")
@@ -105,15 +99,15 @@ class FaultTable(_Table):
     kind: FaultKind = Field(strict=False)
     """down: connections are refused. 503: every answer is one. slow: each answer waits, delay_s in the mean. hang: none
     comes before the fault ends. half: bodies break off in the middle. reset: the connection, in place of an answer."""
-    start_s: float = Field(ge=0, le=_DAY_S, json_schema_extra={"x-unit": "seconds"})
+    start_s: float = Field(ge=0, le=DAY_S, json_schema_extra={"x-unit": "seconds"})
     """When it begins, in seconds since the beginning of the measurement."""
-    end_s: float = Field(ge=0, le=_DAY_S, json_schema_extra={"x-unit": "seconds"})
+    end_s: float = Field(ge=0, le=DAY_S, json_schema_extra={"x-unit": "seconds"})
     """When it ends, in seconds since the beginning of the measurement: after start_s, at most load.measure_s."""
     delay_s: float = Field(default=_FAULT.delay_s, ge=0, le=3600, json_schema_extra={"x-unit": "seconds"})
     """Of slow: the mean delay in seconds; delays are exponentially distributed, and end with the fault."""
 
 
-class OriginTable(_Table):
+class OriginTable(Table):
     """How the app under test is served."""
 
     model_config = ConfigDict(title="[origin]")
@@ -128,7 +122,7 @@ class OriginTable(_Table):
     """gunicorn's worker processes."""
     threads: int = Field(default=_ORIGIN.threads, ge=1, le=1024, json_schema_extra={"x-unit": "threads"})
     """Threads of each worker process."""
-    port: int | None = Field(default=_ORIGIN.port, ge=1024, le=65_535, json_schema_extra=_no_default)
+    port: int | None = Field(default=_ORIGIN.port, ge=1024, le=65_535, json_schema_extra=no_default)
     """TCP port, 1024 to 65535. Without it, a free one."""
     env: dict[str, EnvValue] = Field(
         default={},
@@ -146,19 +140,19 @@ class OriginTable(_Table):
     """When and how the origin fails. Of two that are on at once, the one written first counts."""
 
 
-class TierTable(_Table):
+class TierTable(Table):
     """One thing that stands before the origin."""
 
     model_config = ConfigDict(title="[[tiers]]")
 
     name: SafeName
     """What the report calls it; letters a-z, digits, _ and -."""
-    kind: str | None = Field(default=None, json_schema_extra=_no_default)
+    kind: str | None = Field(default=None, json_schema_extra=no_default)
     """`direct` (no cache), `url` (your own, at `url`) or the name of a cache edgebench knows. Without it, `url` where
     there is one, else the same as the name."""
     optional: bool = False
     """Go on without it where it is not installed."""
-    profile: Profile | None = Field(default=None, strict=False, json_schema_extra=_no_default)
+    profile: Profile | None = Field(default=None, strict=False, json_schema_extra=no_default)
     """What this one is asked to do. Without it, the scenario's profile."""
     url: str | None = Field(
         default=None,
@@ -172,9 +166,19 @@ class TierTable(_Table):
     """What it may store, in MiB."""
     tls: bool = False
     """Clients speak https to it, with a certificate made for the run."""
+    compress: list[Literal["gzip", "br", "zstd"]] = Field(
+        default=[], json_schema_extra={"uniqueItems": True, "x-form": 'a list of codings, such as ["gzip", "br"]'}
+    )
+    """Content codings it applies itself to what the origin sends plain."""
+    edges: int = Field(default=_TIER.edges, ge=1, le=16, json_schema_extra={"x-unit": "edges"})
+    """How many of it stand side by side, each before a share of the users."""
+    shield: bool = False
+    """One more of it between the edges and the origin, which asks in place of them all."""
+    bucket: bool = False
+    """Static files come from an object store beside the origin."""
 
 
-class AxesTable(_Table):
+class AxesTable(Table):
     """What is varied: each cached tier is measured at every value."""
 
     model_config = ConfigDict(title="[axes]")
@@ -188,9 +192,16 @@ class AxesTable(_Table):
         },
     )
     """Times to live in seconds, 0 to 31536000 (a year). A tier of kind `direct` stores nothing and has none."""
+    network: list[SafeName] = Field(
+        default=[LOOPBACK],
+        min_length=1,
+        max_length=20,
+        json_schema_extra={"uniqueItems": True, "x-form": 'a list of networks, such as ["loopback", "mobile"]'},
+    )
+    """Networks between client, edge and origin: loopback (none), one that edgebench knows, or one of [networks]."""
 
 
-class ScenarioDocument(_Table):
+class ScenarioDocument(Table):
     """One question to edgebench, and everything that is needed to answer it by measurement."""
 
     model_config = ConfigDict(title="edgebench scenario")
@@ -220,6 +231,22 @@ class ScenarioDocument(_Table):
     """What stands before the origin, each with and compared to the baseline."""
     axes: AxesTable = Field(json_schema_extra={"x-form": "an [axes] table"})
     """What is varied."""
+    claim: str = Field(default="", pattern=r"^[a-z_]*$", json_schema_extra={"x-form": "the name of a claim"})
+    """The claim made for CDNs that this scenario tests, such as geo; its chart and verdict head the report."""
+    networks: dict[str, NetworkTable] = Field(
+        default={}, json_schema_extra={"propertyNames": {"pattern": SAFE_NAME}, "x-form": "[networks.NAME] tables"}
+    )
+    """Networks of your own, for axes.network."""
+    variants: list[VariantTable] = Field(
+        default=[], max_length=100, json_schema_extra={"x-form": "[[variants]] tables, or none"}
+    )
+    """Each tier is measured in every variant that is for it. Without any, as the scenario says."""
+    prices: PricesTable | None = Field(default=None, json_schema_extra=optional(**{"x-form": "a [prices] table"}))
+    """What you pay, for a bill in the report."""
+    browser: BrowserTable = Field(default_factory=BrowserTable, json_schema_extra={"x-form": "a [browser] table"})
+    """Page loads of a real browser."""
+    short: dict[str, Any] = Field(default={}, json_schema_extra={"x-form": "a table with keys of a scenario"})
+    """What `--set profile=short` changes, for a first look in less than a minute: keys of the scenario itself."""
 
 
 class _Generator(GenerateJsonSchema):

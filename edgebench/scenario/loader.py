@@ -5,18 +5,33 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
-from edgebench.model import Fault, Load, OriginSpec, Profile, Scenario, TierSpec
+from edgebench.model import (
+    LOOPBACK,
+    Deploy,
+    Fault,
+    LinkSpec,
+    Load,
+    NetworkSpec,
+    OriginSpec,
+    Prices,
+    Profile,
+    Scenario,
+    TierSpec,
+    Variant,
+)
 from edgebench.scenario.arrivals import load_problems
 from edgebench.scenario.document import OriginTable, ScenarioDocument, TierTable
 from edgebench.scenario.faults import fault_problems
+from edgebench.scenario.overlay import SHORT, short_form, short_problems, variant_problems
 from edgebench.scenario.problems import (
     Problem,
     ScenarioError,
@@ -30,28 +45,63 @@ from edgebench.scenario.problems import (
     shown,
     unknown_key,
 )
+from edgebench.scenario.setups import NetworkTable, VariantTable
 from edgebench.scenario.text import KeyPath, SyntaxProblem, key_lines, parse, parse_value
 
 
-def load(path: Path, overrides: Sequence[str] = (), *, kinds: Collection[str]) -> Scenario:
-    """The scenario of a file. `overrides` are `--set` texts such as `axes.ttl_s=[1, 60]`; `kinds` the known caches.
+def load(
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    kinds: Collection[str],
+    networks: Mapping[str, NetworkSpec] = MappingProxyType({}),
+) -> Scenario:
+    """The scenario of a file. `overrides` are `--set` texts such as `axes.ttl_s=[1, 60]`, or `profile=short` for the
+    scenario's short form; `kinds` the known caches and `networks` the known networks.
 
     Raises ScenarioError.
     """
     source = _Source.read(path)
+    if asked_short := [text for text in overrides if _asks_for_short(text)]:
+        source.shorten()
     for override in overrides:
-        source.override(override)
+        if override not in asked_short:
+            source.override(override)
     try:
         document = ScenarioDocument.model_validate(source.table)
     except ValidationError as error:
         raise source.error(from_pydantic(error)) from None
     problems = list(_cross_checks(document, path, {"direct", "url", *kinds}))
+    problems += variant_problems(source.table, document)
+    problems += short_problems(source.table)
+    known = {**networks, **{name: _network(name, table) for name, table in document.networks.items()}}
+    problems += _network_problems(document.axes.network, known)
     if problems:
         raise source.error(problems)
-    return _scenario(document, path)
+    return _scenario(document, path, known)
 
 
-def _scenario(document: ScenarioDocument, path: Path) -> Scenario:
+def _asks_for_short(override: str) -> bool:
+    name, _, value = override.partition("=")
+    return name.strip() == "profile" and value.strip().strip("\"'") == SHORT
+
+
+def _network(name: str, table: NetworkTable) -> NetworkSpec:
+    links = {link: LinkSpec(**found.model_dump()) for link, found in table}
+    return NetworkSpec(name, **links)
+
+
+def _network_problems(names: Sequence[str], known: Mapping[str, NetworkSpec]) -> Iterator[Problem]:
+    words = (LOOPBACK, *known)
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield Problem(("axes", "network"), f"expected each network once, got {name} more than once")
+        if name not in words:
+            text = f"expected one of {', '.join(words)} or one of [networks], got {shown(name)}{near(name, words)}"
+            yield Problem(("axes", "network"), text)
+
+
+def _scenario(document: ScenarioDocument, path: Path, networks: Mapping[str, NetworkSpec]) -> Scenario:
     return Scenario(
         name=document.name,
         question=document.question,
@@ -63,13 +113,29 @@ def _scenario(document: ScenarioDocument, path: Path) -> Scenario:
         repeats=document.repeats,
         seed=document.seed,
         baseline=document.baseline,
+        claim=document.claim,
+        network=tuple(document.axes.network),
+        networks=tuple(networks[name] for name in document.axes.network if name != LOOPBACK),
+        variants=tuple(_variant(variant) for variant in document.variants),
+        prices=None if document.prices is None else Prices(**document.prices.model_dump()),
+        browser_loads=document.browser.loads,
     )
+
+
+def _variant(table: VariantTable) -> Variant:
+    deploy = None if table.deploy is None else Deploy(**table.deploy.model_dump())
+    return Variant(table.name, tuple(table.tiers), table.env, _plain(table.load), _plain(table.tier), deploy)
+
+
+def _plain(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists as tuples, as the model has them."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
 
 
 def _tier(tier: TierTable, profile: Profile) -> TierSpec:
     return TierSpec(
         tier.name, _kind(tier), tier.optional, tier.profile or profile, tier.url, tier.workers, tier.storage_mb,
-        tier.tls,
+        tier.tls, tuple(tier.compress), tier.edges, tier.shield, tier.bucket,
     )  # fmt: skip
 
 
@@ -102,6 +168,13 @@ class _Source:
             raise ScenarioError(
                 f"{path}:{problem.line}{column}: not valid TOML: {problem.text}, in {shown(line)}"
             ) from None
+
+    def shorten(self) -> None:
+        """Lay the short form over the scenario, before what else is set."""
+        if not self.table.get(SHORT):
+            raise ScenarioError(f"--set profile=short: {self.path} has no [short] table; leave it out")
+        self.table = short_form(self.table)
+        del self.table[SHORT]
 
     def override(self, text: str) -> None:
         """Apply one `--set`."""

@@ -4,30 +4,53 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
 
-from edgebench.model import Cell, Freshness, Scenario, TierSpec, Trial
+from pydantic import TypeAdapter
+
+from edgebench.model import Cell, Freshness, Load, Scenario, TierSpec, Trial, Variant
 from edgebench.scenario.problems import ScenarioError
+
+T = TypeVar("T", Load, TierSpec)
 
 TRIAL_OVERHEAD_S = 1.5
 """Seconds a trial takes beside warm-up and window: origin, cache and generator started, found ready and stopped."""
 
 
 def cells(scenario: Scenario, available: Collection[str] | None = None) -> tuple[Cell, ...]:
-    """Direct tiers first, once each, as they store nothing; then each cache in the file's order by rising TTL.
+    """Direct tiers first, without a TTL, as they store nothing; then each cache in the file's order by rising TTL.
+    Each in every network and in every variant that is for it.
 
     `available` are the names of the tiers that can run here (None: all). An optional tier that cannot is left out; one
     that is not optional, or that the others are compared with, is a ScenarioError.
     """
     tiers = [tier for tier in scenario.tiers if _is_measured(tier, scenario, available)]
-    direct = [Cell(tier, Freshness(), scenario.load) for tier in tiers if tier.kind == "direct"]
-    cached = [
-        Cell(tier, Freshness(ttl_s), scenario.load)
+    tiers.sort(key=lambda tier: tier.kind != "direct")
+    return tuple(
+        cell
         for tier in tiers
-        if tier.kind != "direct"
-        for ttl_s in sorted(scenario.ttl_s)
-    ]
-    return (*direct, *cached)
+        for network in scenario.network
+        for variant in scenario.variants or (None,)
+        if variant is None or not variant.tiers or tier.name in variant.tiers
+        for ttl_s in ([None] if tier.kind == "direct" else sorted(scenario.ttl_s))
+        for cell in [_cell(scenario, tier, ttl_s, network, variant)]
+    )
+
+
+def _cell(scenario: Scenario, tier: TierSpec, ttl_s: int | None, network: str, variant: Variant | None) -> Cell:
+    if variant is None:
+        return Cell(tier, Freshness(ttl_s), scenario.load, network)
+    load = _changed(scenario.load, variant.load)
+    tier = _changed(tier, variant.tier) if tier.kind != "direct" else tier
+    return Cell(tier, Freshness(ttl_s), load, network, variant.name, variant.env, variant.deploy)
+
+
+def _changed(value: T, changes: Mapping[str, Any]) -> T:
+    """The value with these fields, of the types its class gives them: a scenario's file knows them as texts only."""
+    known: T = TypeAdapter(type(value)).validate_python({**asdict(value), **changes})
+    return known
 
 
 def _is_measured(tier: TierSpec, scenario: Scenario, available: Collection[str] | None) -> bool:

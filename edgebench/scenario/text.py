@@ -131,7 +131,8 @@ def parse_value(text: str, as_text: bool) -> Any:
 
 def _toml_value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml_value(item)}" for key, item in value.items()) + " }"
+        items = [f"{json.dumps(key)} = {_toml_value(item)}" for key, item in value.items() if item is not None]
+        return "{ " + ", ".join(items) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
     # JSON's texts, numbers, true and false are TOML's, but for one character
@@ -146,6 +147,12 @@ def to_toml(scenario: Scenario) -> str:
     """The scenario as a file that loads as the same scenario: `--set` and defaults are written out."""
     top = asdict(scenario)
     load, origin, tiers = top.pop("load"), top.pop("origin"), top.pop("tiers")
-    axes = {"ttl_s": top.pop("ttl_s")}
-    blocks = [("", top), ("[load]\n", load), ("[origin]\n", origin), *(("[[tiers]]\n", tier) for tier in tiers)]
+    axes = {"ttl_s": top.pop("ttl_s"), "network": top.pop("network")}
+    networks, variants, prices = top.pop("networks"), top.pop("variants"), top.pop("prices")
+    browser = {"loads": top.pop("browser_loads")}
+    blocks = [("", top), ("[load]\n", load), ("[origin]\n", origin), ("[browser]\n", browser)]
+    blocks += [("[[tiers]]\n", tier) for tier in tiers]
+    blocks += [(f"[networks.{network.pop('name')}]\n", network) for network in networks]
+    blocks += [("[[variants]]\n", variant) for variant in variants]
+    blocks += [("[prices]\n", prices)] if prices else []
     return "\n".join(head + "\n".join(_toml_lines(table)) + "\n" for head, table in [*blocks, ("[axes]\n", axes)])

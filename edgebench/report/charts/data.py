@@ -56,24 +56,25 @@ class Context:
 
     def stores(self, cell: CellResult) -> bool:
         """Whether a cache stood before the origin."""
-        return tier_kinds(self.analysis).get(cell.summary.tier, cell.summary.tier) != DIRECT
+        return tier_kinds(self.analysis).get(cell.summary.series, cell.summary.series) != DIRECT
 
     @property
     def cached(self) -> list[CellResult]:
         return [cell for cell in self.analysis.cells if self.stores(cell)]
 
     def style(self, cell: CellResult) -> TierStyle:
-        return self.styles[cell.summary.tier]
+        return self.styles[cell.summary.series]
 
 
 def tier_kinds(analysis: Analysis) -> dict[str, str]:
-    """What each tier of the scenario is, by its name."""
-    return {spec.name: spec.kind for spec in analysis.summary.run.scenario.tiers}
+    """What each tier of the report is, by its name (and network and variant, where there are such)."""
+    kinds = {spec.name: spec.kind for spec in analysis.summary.run.scenario.tiers}
+    return {cell.summary.series: kinds.get(cell.summary.tier, cell.summary.tier) for cell in analysis.cells} | kinds
 
 
 def context(analysis: Analysis) -> Context:
     baseline = next((cell for cell in analysis.cells if cell.summary.id == analysis.baseline), None)
-    tiers = [cell.summary.tier for cell in analysis.cells]
+    tiers = [cell.summary.series for cell in analysis.cells]
     kinds = tier_kinds(analysis)
     found = {cell.summary.id: distribution(cell) for cell in analysis.cells}
     return Context(
@@ -139,19 +140,19 @@ def by_ttl(ctx: Context) -> list[tuple[str, list[CellResult]]]:
 
 def by_tier(cells: Sequence[CellResult]) -> list[tuple[str, list[CellResult]]]:
     """Cells of each tier, in order."""
-    names = dict.fromkeys(cell.summary.tier for cell in cells)
-    return [(name, [cell for cell in cells if cell.summary.tier == name]) for name in names]
+    names = dict.fromkeys(cell.summary.series for cell in cells)
+    return [(name, [cell for cell in cells if cell.summary.series == name]) for name in names]
 
 
 def cell_name(cell: CellResult) -> str:
     """`nginx, TTL 60 s`."""
-    return ", ".join(part for part in (cell.summary.tier, fmt.ttl(cell.summary.ttl_s)) if part)
+    return ", ".join(part for part in (cell.summary.series, fmt.ttl(cell.summary.ttl_s)) if part)
 
 
 def cell_title(cell: CellResult, length: int) -> str:
     """The same in at most so many characters: a long name loses its end, not the TTL."""
     ttl = fmt.ttl(cell.summary.ttl_s)
-    return ", ".join(part for part in (fmt.clip(cell.summary.tier, length - len(ttl) - 2), ttl) if part)
+    return ", ".join(part for part in (fmt.clip(cell.summary.series, length - len(ttl) - 2), ttl) if part)
 
 
 def best(ctx: Context, name: str) -> CellResult | None:

@@ -61,7 +61,7 @@ class Facet:
 
     def lines(self, ctx: Context) -> list[tuple[Distribution, TierStyle, str]]:
         """What is drawn in full, with the label of each; none for what the title names."""
-        drawn = [(dist, ctx.style(dist.cell), fmt.clip(dist.cell.summary.tier, 16)) for dist in self.references]
+        drawn = [(dist, ctx.style(dist.cell), fmt.clip(dist.cell.summary.series, 16)) for dist in self.references]
         dashes = _TTL_DASHES[-len(self.found) :]
         for dist, (dash, sign) in zip(self.found, dashes, strict=True):
             words = f"{sign} {fmt.ttl(dist.cell.summary.ttl_s)}" if len(self.found) > 1 else ""
@@ -86,12 +86,12 @@ def facets(ctx: Context, usable: Sequence[Distribution]) -> list[Facet]:
     rest = [dist for dist in usable if dist.cell.summary.id not in given]
     alike = len({dist.cell.summary.ttl_s for dist in rest}) == 1
     made = []
-    for tier in dict.fromkeys(dist.cell.summary.tier for dist in rest):
-        own = [dist for dist in rest if dist.cell.summary.tier == tier]
+    for tier in dict.fromkeys(dist.cell.summary.series for dist in rest):
+        own = [dist for dist in rest if dist.cell.summary.series == tier]
         own.sort(key=lambda dist: dist.cell.summary.ttl_s or 0)
         places = np.unique(np.linspace(0, len(own) - 1, min(_TTLS, len(own))).round().astype(int))
         shown = tuple(own[place] for place in places)
-        others = tuple(dist for dist in rest if dist.cell.summary.tier != tier) if alike else ()
+        others = tuple(dist for dist in rest if dist.cell.summary.series != tier) if alike else ()
         made.append(Facet(tier, shown, len(own), tuple(references), others))
     return made
 
@@ -100,7 +100,7 @@ def note(ctx: Context, made: Sequence[Facet]) -> str:
     """What the lines are, for the chart's description."""
     if not made:
         return ""
-    names = list(dict.fromkeys(dist.cell.summary.tier for facet in made for dist in facet.references))
+    names = list(dict.fromkeys(dist.cell.summary.series for facet in made for dist in facet.references))
     words = ["one panel per tier", *([f"{' and '.join(names)} in each"] if names else [])]
     words += ["the other tiers thin and grey"] if any(facet.others for facet in made) else []
     words += ["of many TTLs the ends and the middle"] if any(facet.measured > _TTLS for facet in made) else []

@@ -25,7 +25,7 @@ FINE = 0.95
 
 def fits(cells: Sequence[CellResult]) -> bool:
     """Whether there is one TTL, so that each tier is one row."""
-    tiers = [cell.summary.tier for cell in cells]
+    tiers = [cell.summary.series for cell in cells]
     ttls = {cell.summary.ttl_s for cell in cells if cell.summary.ttl_s is not None}
     return bool(tiers) and len(set(tiers)) == len(tiers) and len(ttls) <= 1
 
@@ -47,7 +47,7 @@ def frame(
 ) -> tuple[Figure, Axes]:
     """A plot with a row per cell: its tier on the left, its figures on the right under `head`, where they cannot lie
     on a mark. The horizontal axis is the caller's."""
-    names = [fmt.clip(cell.summary.tier, _NAME) for cell in cells]
+    names = [fmt.clip(cell.summary.series, _NAME) for cell in cells]
     figures = [words(cell) for cell in cells]
     right_pt = max(map(len, (head, *figures))) * CHARACTER_PT * 1.09 + 10
     figure, (axes,) = panel(
