@@ -28,6 +28,7 @@ PROBE_PATH = "/__edgebench__/"
 """Paths under it are the harness's own; the origin's wrapper answers them."""
 _SYSTEM_PATH = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 _PATIENCE_S = 10.0
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """PEM files for a server on 127.0.0.1 and localhost."""
+    """PEM files for a server on 127.0.0.1, localhost and whatever else it is reached at."""
 
     chain: Path
     """Private key, certificate and its chain in one file."""
@@ -62,6 +63,14 @@ class Place:
     storage_mb: int = 512
     tls: Tls | None = None
     """Whether it speaks https on `port`; to the origin it speaks http."""
+    host: str = LOOPBACK
+    """The address it listens at; 0.0.0.0: any."""
+    origin_host: str = LOOPBACK
+    """The address it reaches the origin at."""
+    control_host: str = LOOPBACK
+    """The address the harness reaches it at. From another machine's view, or a network's, that need not be `host`."""
+    client_host: str = LOOPBACK
+    """The address clients go to, which they name in Host."""
 
     @property
     def log(self) -> Path:
@@ -155,10 +164,10 @@ class Adapter(ABC):
 def connected(place: Place) -> contextlib.closing[http.client.HTTPConnection]:
     """For a `with`: a connection of the harness's own to a tier, by https where that is what it speaks."""
     if place.tls is None:
-        return contextlib.closing(http.client.HTTPConnection("127.0.0.1", place.port, timeout=_PATIENCE_S))
+        return contextlib.closing(http.client.HTTPConnection(place.control_host, place.port, timeout=_PATIENCE_S))
     context = ssl.create_default_context(cafile=str(place.tls.ca))
     return contextlib.closing(
-        http.client.HTTPSConnection("127.0.0.1", place.port, timeout=_PATIENCE_S, context=context)
+        http.client.HTTPSConnection(place.control_host, place.port, timeout=_PATIENCE_S, context=context)
     )
 
 
@@ -207,6 +216,14 @@ def render(template: str, **values: object) -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template(template).render(values)
+
+
+def basics(place: Place) -> Mapping[str, object]:
+    """What every template is filled with: where the tier listens, and where it finds the origin."""
+    return {
+        "host": place.host, "port": place.port, "private": place.host == LOOPBACK,
+        "origin_host": place.origin_host, "origin_port": place.origin_port,
+    }  # fmt: skip
 
 
 def stamp_seq(stamp: str) -> int | None:

@@ -28,6 +28,7 @@ from edgebench.tiers.adapter import (
     Place,
     Process,
     PurgeFailed,
+    basics,
     first_that_runs,
     render,
     stamp_seq,
@@ -77,7 +78,7 @@ class Apache(Adapter):
         wanted = (*_NEEDED, *(("ssl",) if place.tls else ()))
         modules = {name: path for name in wanted if (path := _module(binary.path, name))}
         text = render(
-            "apache.conf.j2", directory=place.directory, port=place.port, origin_port=place.origin_port,
+            "apache.conf.j2", directory=place.directory, **basics(place),
             log=place.log, store=_store(place), workers=place.workers, storage_bytes=place.storage_mb << 20,
             modules=modules, default=default, resilient=place.profile is Profile.RESILIENT,
             chain=place.tls.chain if place.tls else None, probe_path=PROBE_PATH,

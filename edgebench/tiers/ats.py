@@ -19,6 +19,7 @@ from edgebench.tiers.adapter import (
     Process,
     PurgeFailed,
     ask,
+    basics,
     connected,
     first_that_runs,
     render,
@@ -91,7 +92,7 @@ class Ats(Adapter):
 
     def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
         text = render(
-            "ats.conf.j2", directory=place.directory, port=place.port, origin_port=place.origin_port,
+            "ats.conf.j2", directory=place.directory, **basics(place),
             workers=place.workers, storage_mb=place.storage_mb, chain=place.tls.chain if place.tls else None,
             profile=place.profile.value, probe_path=PROBE_PATH.strip("/"), statistics_page=_STATISTICS_PAGE,
             own_requests=_OWN_REQUESTS, own_origin_requests=_OWN_ORIGIN_REQUESTS, log_stem=place.log.stem,

@@ -15,6 +15,7 @@ from edgebench.tiers.adapter import (
     LogLine,
     Place,
     Process,
+    basics,
     first_that_runs,
     render,
     stamp_seq,
@@ -53,7 +54,7 @@ class Caddy(Adapter):
 
     def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
         text = render(
-            "caddy.json.j2", port=place.port, origin_port=place.origin_port, log=str(place.log),
+            "caddy.json.j2", **basics(place), log=str(place.log),
             storage=str(place.directory / "storage"), chain=str(place.tls.chain) if place.tls else None,
         )  # fmt: skip
         return {_CONFIG: text}

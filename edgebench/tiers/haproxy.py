@@ -18,6 +18,7 @@ from edgebench.tiers.adapter import (
     LogLine,
     Place,
     Process,
+    basics,
     connected,
     first_that_runs,
     render,
@@ -75,7 +76,7 @@ class HAProxy(Adapter):
     def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
         storage_mb = min(place.storage_mb, _LARGEST_STORE_MB)
         text = render(
-            "haproxy.cfg.j2", port=place.port, origin_port=place.origin_port, probe_path=PROBE_PATH,
+            "haproxy.cfg.j2", **basics(place), probe_path=PROBE_PATH,
             counters_path=_COUNTERS_PATH, log_fds=_LOG_FDS, workers=place.workers, storage_mb=storage_mb,
             largest_object=storage_mb * 1024 * 1024 // 2, chain=place.tls.chain if place.tls else None,
             plain=place.profile is Profile.DEFAULT,

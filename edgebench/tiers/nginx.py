@@ -22,6 +22,7 @@ from edgebench.tiers.adapter import (
     LogLine,
     Place,
     Process,
+    basics,
     first_that_runs,
     render,
     stamp_seq,
@@ -84,7 +85,7 @@ class Nginx(Adapter):
 
     def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
         text = render(
-            "nginx.conf.j2", directory=place.directory, port=place.port, origin_port=place.origin_port,
+            "nginx.conf.j2", directory=place.directory, **basics(place),
             probe_path=PROBE_PATH, log=place.log, user=root_and_group(), workers=place.workers, store=_STORE,
             storage_mb=place.storage_mb, chain=place.tls.chain if place.tls else None, profile=place.profile.value,
         )  # fmt: skip

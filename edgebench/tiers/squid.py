@@ -19,6 +19,7 @@ from edgebench.tiers.adapter import (
     Process,
     PurgeFailed,
     ask,
+    basics,
     connected,
     first_that_runs,
     render,
@@ -90,7 +91,7 @@ class Squid(Adapter):
 
     def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
         text = render(
-            "squid.conf.j2", directory=place.directory, port=place.port, origin_port=place.origin_port,
+            "squid.conf.j2", directory=place.directory, **basics(place),
             probe_path=PROBE_PATH, log_name=place.log.name, own_log=_OWN_LOG, user=_drops_to(),
             storage_mb=place.storage_mb, largest_mb=min(_LARGEST_OBJECT_MB, place.storage_mb),
             chain=place.tls.chain if place.tls else None, profile=place.profile.value,

@@ -19,6 +19,7 @@ from edgebench.tiers.adapter import (
     Process,
     PurgeFailed,
     ask,
+    basics,
     first_that_runs,
     render,
     stamp_seq,
@@ -71,15 +72,22 @@ class Varnish(Adapter):
 
     def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
         profile = place.profile.value
-        return {
-            _CONFIG: render("varnish.vcl.j2", origin_port=place.origin_port, probe_path=PROBE_PATH, profile=profile)
-        }
+        return {_CONFIG: render("varnish.vcl.j2", **basics(place), probe_path=PROBE_PATH, profile=profile)}
 
     def processes(self, binary: Binary, place: Place) -> tuple[Process, ...]:
         workdir = str(place.directory / "workdir")
         bargain: tuple[str, ...] = ("-p", "default_ttl=0", "-p", "default_grace=0", "-p", "default_keep=86400")
         varnishd = (
-            *(binary.path, "-F", "-n", workdir, "-a", f"127.0.0.1:{place.port}", "-f", str(place.directory / _CONFIG)),
+            *(
+                binary.path,
+                "-F",
+                "-n",
+                workdir,
+                "-a",
+                f"{place.host}:{place.port}",
+                "-f",
+                str(place.directory / _CONFIG),
+            ),
             *("-s", f"malloc,{place.storage_mb}M", "-j", "none"),
             *(() if place.profile is Profile.DEFAULT else bargain),
             *("-p", f"thread_pools={place.workers}", "-p", "thread_pool_min=100", "-p", "vsl_space=160M"),
@@ -115,8 +123,9 @@ class Varnish(Adapter):
         return counted
 
     def purge(self, binary: Binary, place: Place, key: str | None = None) -> None:
-        """One key with all its variants, as asked for by the Host 127.0.0.1:port; or all that is stored so far."""
-        status = ask(place, "BAN", "/") if key is None else ask(place, "PURGE", key)
+        """One key with all its variants, as asked for by the Host of clients; or all that is stored so far."""
+        host = {"Host": f"{place.client_host}:{place.port}"}
+        status = ask(place, "BAN", "/") if key is None else ask(place, "PURGE", key, host)
         if status != 200:
             raise PurgeFailed(f"varnish answered {status} when asked to forget {key or 'everything'}")
 
