@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgebench.scenario.document import ScenarioDocument
+from edgebench.scenario.arrivals import load_problems
+from edgebench.scenario.document import LoadTable, ScenarioDocument
 from edgebench.scenario.problems import Problem, from_pydantic
 from edgebench.scenario.text import KeyPath
 
@@ -61,7 +62,15 @@ def variant_problems(table: Mapping[str, Any], document: ScenarioDocument) -> It
             continue
         tiers = [overlaid(tier, variant.tier) for tier in table["tiers"]]
         yield from _moved({**table, "tiers": tiers[:1]}, ("tiers", 0), (*path, "tier"))
-        yield from _moved({**table, "load": overlaid(table.get("load", {}), variant.load)}, ("load",), (*path, "load"))
+        if "replay" in variant.load:
+            yield Problem((*path, "load", "replay"), "expected it in [load], as all variants replay one recording")
+            continue
+        load = overlaid(table.get("load", {}), variant.load)
+        wrong = list(_moved({**table, "load": load}, ("load",), (*path, "load")))
+        if not wrong and variant.load:
+            wrong = list(load_problems(LoadTable.model_validate(load), replay_exists=True))
+            wrong = [Problem((*path, *problem.path), problem.text, problem.meant) for problem in wrong]
+        yield from wrong
 
 
 def _moved(table: Mapping[str, Any], here: Sequence[str | int], there: Sequence[str | int]) -> Iterator[Problem]:
