@@ -40,7 +40,7 @@ SAMPLES = pa.schema(
         ("done_ns", pa.int64()),  # complete answer or error
         ("send_lag_ns", pa.int64()),  # the generator's own lateness: due, a connection free, and not yet sent
         ("method", _TEXT),
-        ("endpoint", _TEXT),  # the name the locustfile gives: /api/products/[id]
+        ("endpoint", _TEXT),  # the name the locustfile gives: /api/products/[id]; of page views, see edgebench.views
         ("key", _TEXT),  # request target: path and query
         ("status", pa.int16()),  # 0: no answer
         ("bytes", pa.int64()),  # body, as on the wire
@@ -51,6 +51,7 @@ SAMPLES = pa.schema(
         ("worker", pa.int16()),
         ("port", pa.int32()),  # the client's TCP port: with the order on it, it names the request in the cache's log
         ("reused_connection", pa.bool_()),
+        ("arrival", pa.bool_()),  # the schedule of an open load brought it; false: it follows from an answer
         ("phase", _TEXT),  # model.Phase
         ("error", _TEXT),  # null: none
         ("principal", _TEXT),  # whom it asked for: a hash, as in the ledger; empty: anonymous

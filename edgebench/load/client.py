@@ -16,7 +16,7 @@ from edgebench.load.connection import Connection, Timeouts
 from edgebench.load.elaborate import ElaborateClient
 from edgebench.load.failures import ConnectionFailed
 from edgebench.load.locust_stats import is_table, listener_failed
-from edgebench.load.record import DIGESTED, NO_USER, RETRIED, REUSED, STORED, TABLED
+from edgebench.load.record import ARRIVAL, DIGESTED, NO_USER, RETRIED, REUSED, STORED, TABLED
 from edgebench.load.request import Ready, Server
 from edgebench.load.session import LATE_NS, Session
 from edgebench.load.verbs import Options
@@ -37,9 +37,12 @@ class EdgeClient(ElaborateClient):
     """
 
     def __init__(
-        self, user: EdgeUser, session: Session, server: Server, timeouts: Timeouts, context: SSLContext | None = None
-    ) -> None:
+        self, user: EdgeUser, session: Session, server: Server, timeouts: Timeouts, context: SSLContext | None = None,
+        number: int | None = None,
+    ) -> None:  # fmt: skip
+        """`number`: of the user, where it has a client already."""
         super().__init__(user, session, server)
+        self._timeouts, self._context = timeouts, context
         self._events = user.environment.events.request
         self._own_context = type(user).context is not User.context
         self._wall_ns = time.time_ns() - monotonic_ns()
@@ -51,10 +54,13 @@ class EdgeClient(ElaborateClient):
         """TABLED where it does."""
         self._heard = True
         """Whether somebody else is told of every request."""
-        self._number = min(session.users, NO_USER - 1)
-        session.users += 1
+        self._number = min(session.users, NO_USER - 1) if number is None else number
+        session.users += number is None
         self.due_ns = 0
         """When the next request is due by the schedule; 0: when it is sent."""
+        self.known_ns = 0
+        """Of a request that follows from an answer: since when it is known, and due if the connection is free; 0: due
+        when it is sent."""
         self.busy = False
         """Between taking an arrival and the end of its task."""
         session.clients.add(self)
@@ -135,6 +141,22 @@ class EdgeClient(ElaborateClient):
                 gevent.sleep(_AFTER_REFUSAL_S)
         self.free_ns = monotonic_ns()
 
+    def disconnect(self) -> None:
+        """The next request has to connect."""
+        self._connection.close()
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connection.is_open
+
+    def target(self, path: str) -> str:
+        """The request target of a path or URL; ValueError for an URL of another host."""
+        return self._server.target(path)
+
+    def sibling(self) -> EdgeClient:
+        """Another one of the same user, with a connection of its own."""
+        return EdgeClient(self._user, self._session, self._server, self._timeouts, self._context, self._number)
+
     def close(self) -> None:
         self._session.clients.discard(self)
         self._session.unasked += self._connection.unasked
@@ -168,6 +190,10 @@ class EdgeClient(ElaborateClient):
         due_ns = self.due_ns
         if due_ns:
             self.due_ns = 0
+            flags |= ARRIVAL
+        elif self.known_ns:
+            due_ns = max(self.known_ns, self.free_ns)
+        if due_ns:
             scheduled_ns = due_ns
             lag_ns = sent_ns - (due_ns if due_ns > self.free_ns else self.free_ns)
             if lag_ns > LATE_NS:
@@ -185,7 +211,7 @@ class EdgeClient(ElaborateClient):
             except ConnectionFailed as failed:
                 if not (failed.stale and asked.method in _IDEMPOTENT):
                     raise
-                flags = RETRIED
+                flags = RETRIED | flags & ARRIVAL
                 session.retried += 1
                 connection.open()
                 answer = connection.exchange(asked.wire, asked.is_head, monotonic_ns())

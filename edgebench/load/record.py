@@ -60,8 +60,10 @@ RETRIED = 2
 STORED = 4
 TABLED = 8
 DIGESTED = 16
+ARRIVAL = 32
 """Bits of a sample's flags. STORED: the origin's stamp is older than the request. TABLED: Locust's table has it from
-here (locust_stats.TableSink), not from Locust's request event. DIGESTED: its digest was taken."""
+here (locust_stats.TableSink), not from Locust's request event. DIGESTED: its digest was taken. ARRIVAL: the schedule of
+an open load brought it; others follow from an answer."""
 
 NONE = 0
 UNKNOWN = 1
@@ -302,5 +304,5 @@ def status(records: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int16]]
 
 
 def flags(records: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint16]]:
-    """REUSED, RETRIED, STORED, TABLED and DIGESTED of each of `records`."""
+    """REUSED, RETRIED, STORED, TABLED, DIGESTED and ARRIVAL of each of `records`."""
     return records["status_flags"] >> np.uint16(STATUS_BITS)

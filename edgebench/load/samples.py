@@ -21,7 +21,7 @@ from edgebench.errors import EdgebenchError, UserError
 from edgebench.load import record
 from edgebench.load.cache_status import classify_recorded
 from edgebench.load.raw_records import RawRecords, Strings, read_strings
-from edgebench.load.record import DIGESTED, NO_USER, RETRIED, REUSED
+from edgebench.load.record import ARRIVAL, DIGESTED, NO_USER, RETRIED, REUSED
 from edgebench.load.texts import Codes, TextColumn
 from edgebench.model import ClaimedOutcome, Phase
 from edgebench.store import SAMPLES
@@ -211,6 +211,7 @@ class _Conversion:
             "worker": worker,
             "port": rows["port"].astype(np.int32),
             "reused_connection": (flags & REUSED).astype(bool),
+            "arrival": (flags & ARRIVAL).astype(bool),
             "digest": pa.array(rows["digest"].astype(np.int64), mask=(flags & DIGESTED) == 0),
             "phase": pa.DictionaryArray.from_arrays(measured.astype(np.int32), _PHASES),
         }

@@ -18,7 +18,7 @@ from edgebench.load.head import Head, HeadReader
 from edgebench.load.locust_stats import TableSink
 from edgebench.load.options import LoadOptions
 from edgebench.load.popularity import Popularity
-from edgebench.load.record import Recorder, Sink
+from edgebench.load.record import ARRIVAL, Recorder, Sink
 from edgebench.load.request import Key, Ready
 from edgebench.load.turn import Turn
 from edgebench.model import DIGEST_EVERY, ClaimedOutcome, LoadModel
@@ -205,5 +205,6 @@ class Session:
         if self.recorder is not None:
             now_ns = monotonic_ns()
             self.recorder.record(
-                due_ns, now_ns, -1, now_ns, 0, ("", "(never sent)"), "", 0, 0, None, -1, -1, -1, 0, 0, "unanswered"
-            )
+                due_ns, now_ns, -1, now_ns, 0, ("", "(never sent)"), "", 0, 0, None, -1, -1, -1, 0, ARRIVAL,
+                "unanswered",
+            )  # fmt: skip

@@ -24,7 +24,7 @@ from edgebench.errors import EdgebenchError
 from edgebench.load import samples
 from edgebench.load.answer import Response
 from edgebench.load.head import HeadReader
-from edgebench.load.record import DIGESTED, DTYPE, RECORD, RETRIED, REUSED, UNKNOWN, Recorder, StringTable
+from edgebench.load.record import ARRIVAL, DIGESTED, DTYPE, RECORD, RETRIED, REUSED, UNKNOWN, Recorder, StringTable
 from edgebench.load.request import Ready
 from edgebench.load.sample_files import FileSink, SampleFiles
 from edgebench.store import SAMPLES
@@ -88,7 +88,15 @@ def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
     record(first, 2_000_000)
     record(first, 4_000_000, status=0, first_byte_ns=-1, claim=None, age_s=-1, origin_seq=-1, flags=0, error="read: x")
     key, variant = ("/b?é", "1f0c", "accept-language: de"), {"encoding": "gzip", "language": "de, en"}
-    record(second, 3_000_000, endpoint=("PUT", "b"), key=key, claim="cache-status: a; what", flags=RETRIED, **variant)
+    record(
+        second,
+        3_000_000,
+        endpoint=("PUT", "b"),
+        key=key,
+        claim="cache-status: a; what",
+        flags=RETRIED | ARRIVAL,
+        **variant,
+    )
     first.close()
     second.close()
     write_generator(tmp_path, 2_000_000, 3_500_000)
@@ -101,13 +109,14 @@ def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
         "scheduled_ns": 999_990, "sent_ns": 1_000_000, "first_byte_ns": 1_000_020, "done_ns": 1_000_030,
         "send_lag_ns": 4, "method": "GET", "endpoint": "/a/[id]", "key": "/a/1", "status": 200, "bytes": 5,
         "claim": "hit", "age_s": 3, "origin_seq": 12, "user": 1, "worker": 0, "port": 4711,
-        "reused_connection": True, "phase": "warm_up", "error": None,
+        "reused_connection": True, "arrival": False, "phase": "warm_up", "error": None,
         "principal": "", "accepts": "", "encoding": "", "language": "", "digest": None,
     }  # fmt: skip
     assert [row["sent_ns"] for row in rows] == [1_000_000, 2_000_000, 3_000_000]
     assert [row["phase"] for row in rows] == ["warm_up", "measure", "warm_up"]
     assert [row["claim"] for row in rows] == ["hit", "unknown", "none"]
     assert [row["worker"] for row in rows] == [0, 1, 0]
+    assert [row["arrival"] for row in rows] == [False, True, False]
     assert (rows[1]["method"], rows[1]["endpoint"], rows[1]["key"]) == ("PUT", "b", "/b?é")
     assert (rows[2]["first_byte_ns"], rows[2]["age_s"], rows[2]["origin_seq"]) == (-1, None, None)
     assert rows[2]["error"] == "read: x"
