@@ -466,6 +466,9 @@ class LinkRecord:
     """Dropped on purpose: the loss that was asked for."""
     overflowed: int = 0
     """Dropped because the queue before the limited rate was full."""
+    missed: int = 0
+    """Dropped because the emulator itself could not keep up: nobody asked for that."""
+    late_max_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -717,4 +720,68 @@ class Summary:
     cells: Sequence[CellSummary]
     claim: ClaimResult | None = None
     """Where the scenario tests one."""
+    schema: int = SUMMARY_SCHEMA
+
+
+# --- all claims, one after the other -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRun:
+    """How the scenario of one claim went."""
+
+    scenario: str
+    """Its file's name without the suffix."""
+    claim: str
+    """The claim's name in edgebench.analysis.claims."""
+    question: str
+    command: str
+    """The line that runs this scenario alone."""
+    folder: str = ""
+    """Its run folder, relative to claims.json's; empty: there is none."""
+    exit_code: int | None = None
+    """None: it has not run, or did not come to its end."""
+    problem: str = ""
+    """Why it did not come to its end, in one line."""
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsRecord:
+    """claims.json: the scenarios of all claims that were asked for, in the order of the report."""
+
+    id: str
+    command: str
+    started: str
+    """ISO 8601, UTC."""
+    form: str
+    """`short` or `full`."""
+    scenarios: str
+    """The folder of the scenario files."""
+    commit: str
+    versions: Mapping[str, str]
+    machine: Mapping[str, str]
+    claims: tuple[ClaimRun, ...]
+    ceiling: Ceiling | None = None
+    """The generator's, measured once for all runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """One row of the claims table."""
+
+    scenario: str
+    result: ClaimResult
+    trust: TrustStatus | None
+    """None: nothing was measured that could be trusted or not."""
+    report: str
+    """The scenario's own report, relative to summary.json; empty: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsSummary:
+    """summary.json of all claims."""
+
+    run: ClaimsRecord
+    rows: Sequence[ClaimRow]
     schema: int = SUMMARY_SCHEMA

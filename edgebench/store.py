@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from edgebench.errors import UserError
-from edgebench.model import RunRecord, Summary, Trial, TrialRecord
+from edgebench.model import ClaimsRecord, ClaimsSummary, RunRecord, Summary, Trial, TrialRecord
 
 T = TypeVar("T")
 
@@ -234,6 +234,38 @@ class RunFolder:
                 old.unlink()
         for name, svg in charts.items():
             self.write_text(f"charts/{name}.svg", svg)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsFolder:
+    """The files of the runs of all claims: claims.json summary.json report.html runs/<run-id>/ as of any run."""
+
+    path: Path
+
+    def exists(self) -> bool:
+        return (self.path / "claims.json").exists()
+
+    def write_record(self, record: ClaimsRecord) -> None:
+        _write(self.path / "claims.json", to_json(record))
+
+    def read_record(self) -> ClaimsRecord:
+        return _read(self.path / "claims.json", ClaimsRecord)
+
+    @property
+    def runs(self) -> Path:
+        """Where the run folders of the scenarios are."""
+        return self.path / "runs"
+
+    def run(self, folder: str) -> RunFolder:
+        return RunFolder(self.path / folder)
+
+    def write_summary(self, summary: ClaimsSummary) -> None:
+        _write(self.path / "summary.json", to_json(summary))
+
+    def write_text(self, name: str, text: str) -> Path:
+        path = self.path / name
+        _write(path, text.encode())
+        return path
 
 
 def point_latest(reports: Path, run: Path) -> None:
