@@ -11,7 +11,7 @@ from edgebench.analysis.metrics import measuring
 from edgebench.analysis.planned import in_fault
 from edgebench.analysis.results import TrialResult
 from edgebench.analysis.steadiness import steadiness
-from edgebench.analysis.tables import NS_PER_S, nanoseconds
+from edgebench.analysis.tables import NS_PER_S, Bools, nanoseconds
 from edgebench.analysis.trust import LATE_NS, LIMITS, MOSTLY_LATE, P99_NEEDS, Doubt
 from edgebench.analysis.wording import count, digits, percent
 from edgebench.model import LoadModel, Outcome, ReasonCode, RunRecord
@@ -67,11 +67,13 @@ def _at_the_ceiling(share: float) -> str:
 def _rate(trial: TrialResult) -> Iterator[Doubt]:
     """Arrivals not sent in time: in the measuring phase, or by the generator's count of the whole trial, if worse.
 
-    Not where the origin fails as planned: that all connections wait for it is the result.
+    What follows from an answer (a page's assets, the next piece of a clip) is no arrival, and would hide one that is
+    missing. Not where the origin fails as planned: that all connections wait for it is the result.
     """
     if trial.record.trial.cell.load.model is not LoadModel.OPEN or trial.record.faults:
         return
-    now = trial.samples[measuring(trial.samples)]
+    arrivals = trial.samples[_arrivals(trial)]
+    now = arrivals[measuring(arrivals)]
     in_time = float((nanoseconds(now, "sent_ns") <= trial.record.measure_end_ns).sum())
     missed, due, when = (
         ((len(now) - in_time) / len(now) if len(now) else 0.0),
@@ -79,13 +81,19 @@ def _rate(trial: TrialResult) -> Iterator[Doubt]:
         "due in the measuring phase",
     )
     scheduled = trial.record.load.get("scheduled", 0.0)
-    if scheduled > 0 and (scheduled - len(trial.samples)) / scheduled > missed:
-        missed, due, when = (scheduled - len(trial.samples)) / scheduled, scheduled, "of the schedule"
+    if scheduled > 0 and (scheduled - len(arrivals)) / scheduled > missed:
+        missed, due, when = (scheduled - len(arrivals)) / scheduled, scheduled, "of the schedule"
     text = (
         f"{percent(missed)} of {count(due, 'arrival')} {when} were not sent ({_limit(ReasonCode.RATE_MISSED)}): "
         "all connections were busy. Lower rate_rps or raise users."
     )
     yield Doubt(ReasonCode.RATE_MISSED, trial.record.trial.cell.id, missed, text)
+
+
+def _arrivals(trial: TrialResult) -> Bools:
+    """The samples the schedule brought; all of them where none says so: an older version counted each as one."""
+    brought: Bools = trial.samples["arrival"].fillna(False).to_numpy(dtype=bool)
+    return brought if brought.any() else ~brought
 
 
 def _answers(trial: TrialResult) -> Iterator[Doubt]:

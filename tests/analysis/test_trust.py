@@ -29,6 +29,7 @@ def good_trial(place: int = 1) -> TrialResult:
     of = trials(SCENARIO)[place]
     sent = np.linspace(4e9, 12e9, N, endpoint=False).astype(np.int64)
     samples = pd.DataFrame({"phase": "measure", "sent_ns": sent, "send_lag_ns": 0, "cacheable": True})
+    samples["arrival"] = True
     timeline = pd.DataFrame({"at_s": np.arange(12.0), "hit_ratio": 0.9, "latency_p50_ms": 1.0})
     metrics = {"requests": float(N), "errors": 0.0, "offered_rps": 250.0, "origin_cpu": 0.3, "tier_cpu": 0.1}
     metrics |= {"prediction_residual": 0.0}
@@ -139,6 +140,16 @@ def test_a_closed_load_has_no_schedule_to_miss() -> None:
     load = replace(SCENARIO.load, model=LoadModel.CLOSED)
     cell = replace(trial.record.trial.cell, load=load)
     assert R.RATE_MISSED not in codes(_record(trial=replace(trial.record.trial, cell=cell))(trial))
+
+
+def test_what_follows_from_an_answer_hides_no_arrival_that_was_missed() -> None:
+    few = _samples("sent_ns", 13_000 * MS, 5)(good_trial())  # of 204 arrivals, most with nine assets
+    samples = few.samples.assign(arrival=np.arange(N) % 10 == 0)
+    samples.loc[samples.index[:5], "arrival"] = True
+    assert R.RATE_MISSED not in codes(few)
+    assert codes(replace(few, samples=samples))[R.RATE_MISSED] is SUSPECT
+    old = few.samples.assign(arrival=None)
+    assert R.RATE_MISSED not in codes(replace(few, samples=old))
 
 
 def test_trials_that_failed_are_missing_or_few() -> None:
