@@ -15,6 +15,8 @@ from typing import Any
 
 SUMMARY_SCHEMA = 1
 """Version of summary.json. 1: first."""
+FEW_EXPIRIES = 0.002
+"""Share of requests below which it does not matter that answers expire: Load.most_expiries."""
 DIGEST_EVERY = 16
 """Both witnesses take the digest of a body where its origin_seq is a multiple of this."""
 
@@ -30,11 +32,12 @@ class LoadModel(StrEnum):
 
 
 class Arrivals(StrEnum):
-    """When the requests of an open load are due: drawn at random, evenly spaced, in bursts, or as recorded."""
+    """When the requests of an open load are due: drawn at random, evenly spaced, in bursts, in a step, as recorded."""
 
     POISSON = "poisson"
     CONSTANT = "constant"
     BURSTY = "bursty"
+    STEP = "step"
     REPLAY = "replay"
 
 
@@ -72,7 +75,23 @@ class Bursts:
         return self.factor * self.share <= 1 + 1e-9
 
 
-_BURSTS = Bursts()
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A crowd that comes at once and goes again: Poisson arrivals at one rate, for a while at `factor` times it."""
+
+    factor: float = 20.0
+    at_s: float = 5.0
+    """Since the measurement began."""
+    length_s: float = 3.0
+    keys: int = 0
+    """Keys that the crowd (what the step adds) asks for and nobody asked for before; 0: it asks for the usual ones."""
+
+    @property
+    def end_s(self) -> float:
+        return self.at_s + self.length_s
+
+
+_BURSTS, _STEP = Bursts(), Step()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +110,20 @@ class Load:
     """How many products the clients ask for."""
     zipf_s: float = 0.9
     """Exponent of the popularity: the k-th most popular key is asked for with weight k**-s."""
+    fill: bool = False
+    """In the warm-up every key is asked for once before any is drawn, the least popular first: caches begin full, and
+    what they hold is a matter of their storage."""
     private_share: float = 0.03
     """Share of requests for one user's own data, which no shared cache may store."""
     burst_factor: float = _BURSTS.factor
     burst_share: float = _BURSTS.share
     burst_s: float = _BURSTS.length_s
     """Of bursty arrivals: see Bursts."""
+    step_factor: float = _STEP.factor
+    step_at_s: float = _STEP.at_s
+    step_s: float = _STEP.length_s
+    step_keys: int = _STEP.keys
+    """Of arrivals with a step: see Step. Their warm-up always takes warm_up_s."""
     replay: str | None = None
     """Of replayed arrivals: the file of recorded times."""
     replay_speed: float = 1.0
@@ -105,6 +132,33 @@ class Load:
     @property
     def bursts(self) -> Bursts:
         return Bursts(self.burst_factor, self.burst_share, self.burst_s)
+
+    @property
+    def fill_s(self) -> float:
+        """How long the filling takes: a request for each key, at the load's rate."""
+        return self.keys / self.rate_rps if self.fill and self.rate_rps > 0 else 0.0
+
+    def most_expiries(self, ttl_s: float) -> float:
+        """At most this share of requests meets an answer that has expired, in the long run: N / (R·T).
+
+        Of a key asked for λ times a second 1 / (1 + λT) are misses; weighted by λ and summed over N keys that is less
+        than N / (RT), whatever the popularity. 1 where nothing is known of the rate.
+        """
+        requests = self.rate_rps * ttl_s if self.model is LoadModel.OPEN else 0.0
+        return min(self.keys / requests, 1.0) if requests > 0 else 1.0
+
+    @property
+    def step(self) -> Step:
+        return Step(self.step_factor, self.step_at_s, self.step_s, self.step_keys)
+
+    @property
+    def has_step(self) -> bool:
+        return self.model is LoadModel.OPEN and self.arrivals is Arrivals.STEP
+
+    @property
+    def peak_rps(self) -> float:
+        """The highest rate that is kept up for a while."""
+        return self.rate_rps * self.step_factor if self.has_step else self.rate_rps
 
     @property
     def text(self) -> str:
@@ -118,6 +172,8 @@ class Load:
         if self.arrivals is Arrivals.BURSTY:
             burst, calm = (f"{float(f'{rate:.3g}'):,.10g}" for rate in self.bursts.rates_rps(self.rate_rps))
             text += f" ({burst} in bursts of {self.burst_s:g} s, {100 * self.burst_share:g} % of the time; else {calm})"
+        if self.arrivals is Arrivals.STEP:
+            text += f" ({self.peak_rps:,.10g} for {self.step_s:g} s)"
         return text
 
 
@@ -497,7 +553,7 @@ class TrialRecord:
     measure_start_ns: int
     measure_end_ns: int
     warm_up_end: str
-    """Why the warm-up ended: `steady` or `cap`."""
+    """Why the warm-up ended: `steady`, `cap`, or `planned` where its length was fixed."""
     tier: TierRecord
     placement: Placement
     origin_argv: tuple[str, ...]

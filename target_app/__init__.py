@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import Flask, Response
 
-from target_app import account, api, errors, health, media, pages, static_files
+from target_app import account, api, errors, health, media, pages, pictures, static_files
 from target_app.assets import load_assets
 from target_app.caching import Policies
 from target_app.clips import open_clips
@@ -32,16 +32,20 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     settings = Settings.from_config(app.config)
     catalogue_path = settings.catalogue_path or Path(app.instance_path) / "catalogue-1.sqlite3"
     app.secret_key = settings.secret_key
+    release = settings.release_path.read_text().strip() if settings.release_path else ""
     app.extensions[EXTENSION] = Shop(
         settings=settings,
         policies=Policies.from_settings(settings),
         database=Database.open(catalogue_path),
-        assets=load_assets(Path(app.root_path) / "static", settings.cdn_url),
+        assets=load_assets(
+            Path(app.root_path) / "static", settings.cdn_url,
+            versioned=settings.versioned_static, release=release, published=settings.published_path,
+        ),
         clips=open_clips(settings.media_path or catalogue_path.parent / "media"),
     )
 
     app.url_map.converters["product_id"] = ProductIdConverter
-    for blueprint in (api.bp, account.bp, pages.bp, static_files.bp, media.bp, health.bp):
+    for blueprint in (api.bp, account.bp, pages.bp, static_files.bp, media.bp, pictures.bp, health.bp):
         app.register_blueprint(blueprint)
     errors.register(app)
     app.teardown_appcontext(close_db)

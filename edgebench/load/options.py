@@ -13,7 +13,7 @@ from edgebench.errors import UserError
 from edgebench.load import replay as recorded
 from edgebench.load.option_types import checked, number, share, whole
 from edgebench.load.replay import MAX_RATE_RPS, Replay
-from edgebench.model import Arrivals, Bursts, LoadModel
+from edgebench.model import Arrivals, Bursts, LoadModel, Step
 
 MAX_KEYS = 10_000_000
 _BURSTS = Bursts()
@@ -21,6 +21,9 @@ _BURST_FACTOR = number(1, 1000)
 _BURST_SHARE = number(0.001, 0.999)
 _BURST_LENGTH = number(0.001, 3600)
 _REPLAY_SPEED = number(0.001, 1000)
+_STEP = Step()
+_STEP_FACTOR, _STEP_AT, _STEP_LENGTH = number(0, 1000), number(0, 86_400), number(0.001, 86_400)
+_STEP_KEYS = whole(0, MAX_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,15 @@ class LoadOptions:
     """Mean of all workers together; a replay's own where there is one; 0: closed loop."""
     arrivals: Arrivals = Arrivals.POISSON
     bursts: Bursts = _BURSTS
+    step: Step = _STEP
     replay_file: Path | None = None
     replay_speed: float = 1.0
     replay: Replay | None = None
     """The times of `replay_file` at `replay_speed`."""
     keys: int = 1000
     zipf_s: float = 0.9
+    fill: bool = False
+    """Every key is asked for once before it is drawn, the least popular first."""
     seed: int = 1
     private_share: float = 0.03
     record: Path | None = None
@@ -55,6 +61,16 @@ class LoadOptions:
     def model(self) -> LoadModel:
         return LoadModel.OPEN if self.rate_rps > 0 else LoadModel.CLOSED
 
+    @property
+    def has_step(self) -> bool:
+        """Then the warm-up has a fixed length, so that the times of all arrivals are known beforehand."""
+        return self.model is LoadModel.OPEN and self.arrivals is Arrivals.STEP
+
+    @property
+    def step_since_start(self) -> Step:
+        """The step with its time since load began to be offered: the warm-up takes its whole time before it."""
+        return replace(self.step, at_s=self.warm_up_max_s + self.step.at_s)
+
     def facts(self) -> dict[str, str | int | float | None]:
         """What was offered, for generator.json. A closed loop has no arrivals: requests follow answers."""
         facts: dict[str, str | int | float | None] = {"model": str(self.model), "rate_rps": self.rate_rps}
@@ -63,6 +79,10 @@ class LoadOptions:
         if is_open and self.arrivals is Arrivals.BURSTY:
             bursts = self.bursts
             facts |= {"burst_factor": bursts.factor, "burst_share": bursts.share, "burst_s": bursts.length_s}
+        if is_open and self.arrivals is Arrivals.STEP:
+            step = self.step
+            facts |= {"step_factor": step.factor, "step_at_s": step.at_s, "step_s": step.length_s}
+            facts["step_keys"] = step.keys
         if is_open and self.replay is not None:
             facts |= {"replay": self.replay_file.name if self.replay_file else None}
             facts |= {"replay_speed": self.replay_speed, "replay_times": len(self.replay.times_ns)}
@@ -89,6 +109,12 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="Exponent of the keys' popularity; 0: all alike",
     )
+    add(
+        "--fill",
+        action="store_true",
+        default=default.fill,
+        help="First ask for every key once, the least popular first: caches begin full",
+    )
     add("--seed", type=whole(0, 2**63), default=default.seed, metavar="N", help="Same seed, same requests")
     add(
         "--private-share",
@@ -107,7 +133,8 @@ def _register_arrivals(add: Callable[..., Any]) -> None:
         "--arrivals",
         choices=[str(kind) for kind in Arrivals],
         default=str(default.arrivals),
-        help="When the requests of an open loop are due: at random, evenly spaced, in bursts, or as --replay says",
+        help="When the requests of an open loop are due: at random, evenly spaced, in bursts, with a step, or as "
+        "--replay says",
     )
     add(
         "--burst-factor",
@@ -130,6 +157,7 @@ def _register_arrivals(add: Callable[..., Any]) -> None:
         metavar="S",
         help="Bursty arrivals: mean length of a burst in seconds (exponentially distributed)",
     )
+    _register_step(add)
     add(
         "--replay",
         type=str,
@@ -145,6 +173,38 @@ def _register_arrivals(add: Callable[..., Any]) -> None:
         default=default.replay_speed,
         metavar="X",
         help="Replayed arrivals: this many times as fast as recorded",
+    )
+
+
+def _register_step(add: Callable[..., Any]) -> None:
+    step = LoadOptions().step
+    add(
+        "--step-factor",
+        type=_STEP_FACTOR,
+        default=step.factor,
+        metavar="X",
+        help="Arrivals with a step: rate in it over --rate, which is that before and after",
+    )
+    add(
+        "--step-at",
+        type=_STEP_AT,
+        default=step.at_s,
+        metavar="S",
+        help="Arrivals with a step: when it begins, in seconds since the end of the warm-up (--warm-up-max)",
+    )
+    add(
+        "--step-length",
+        type=_STEP_LENGTH,
+        default=step.length_s,
+        metavar="S",
+        help="Arrivals with a step: how long it lasts, in seconds",
+    )
+    add(
+        "--step-keys",
+        type=_STEP_KEYS,
+        default=step.keys,
+        metavar="N",
+        help="Arrivals with a step: what it adds asks for this many keys of its own, above --keys; 0: the usual keys",
     )
 
 
@@ -222,10 +282,17 @@ def from_parsed(parsed: Any) -> LoadOptions:
             checked("--burst-share", _BURST_SHARE, parsed.burst_share),
             checked("--burst-length", _BURST_LENGTH, parsed.burst_length),
         ),
+        step=Step(
+            checked("--step-factor", _STEP_FACTOR, parsed.step_factor),
+            checked("--step-at", _STEP_AT, parsed.step_at),
+            checked("--step-length", _STEP_LENGTH, parsed.step_length),
+            checked("--step-keys", _STEP_KEYS, parsed.step_keys),
+        ),
         replay_file=Path(parsed.replay) if parsed.replay else None,
         replay_speed=checked("--replay-speed", _REPLAY_SPEED, parsed.replay_speed),
         keys=checked("--keys", whole(1, MAX_KEYS), parsed.keys),
         zipf_s=checked("--zipf", number(0, 10), parsed.zipf),
+        fill=bool(parsed.fill),
         seed=checked("--seed", whole(0, 2**63), parsed.seed),
         private_share=checked("--private-share", share, parsed.private_share),
         record=Path(parsed.record) if parsed.record else None,

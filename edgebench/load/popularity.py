@@ -25,14 +25,17 @@ class Popularity:
     Which keys are popular depends on the seed only, so that all workers agree; the draws differ from worker to worker.
     """
 
-    def __init__(self, keys: int, exponent: float, seed: int, worker: int = 0) -> None:
+    def __init__(
+        self, keys: int, exponent: float, seed: int, worker: int = 0, *, fills: bool = False, workers: int = 1
+    ) -> None:
+        """`fills`: first comes each key once, the least popular first; of `workers`, each has its share of them."""
         self._cumulative = np.cumsum(zipf_weights(keys, exponent))
         self._cumulative[-1] = 1.0  # rounding must not leave a gap above the last key
         shuffle = np.random.default_rng(seed_of(seed, 0, f"ranks of {keys}"))
         self.key_of_rank = 1 + shuffle.permutation(keys)
         """The keys, the most popular first."""
         self._random = np.random.default_rng(seed_of(seed, worker, f"keys of {keys}"))
-        self._drawn: Iterator[int] = iter(())
+        self._drawn: Iterator[int] = iter(self.key_of_rank[::-1][worker::workers].tolist() if fills else ())
 
     def draw(self) -> int:
         """The next key."""

@@ -67,6 +67,8 @@ class Session:
         self.lost = self.answers = self.reused = self.unanswered = self.retried = self.late_wakeups = self.unasked = 0
         self._reused_claims: dict[str | None, bool] = {None: False}
         self._popularity: dict[int, Popularity] = {}
+        self._crowd_ns = range(0)
+        """When arrivals are due of which most ask for keys of the crowd's own."""
         self._cpu_s = process_time()
         self._seed_tasks()
         self._tick = get_hub().loop.timer(_HOUSEKEEPING_S, _HOUSEKEEPING_S)
@@ -82,7 +84,11 @@ class Session:
         self.start_ns = monotonic_ns() + _LEAD_NS if start_ns is None else start_ns
         if self.dispatcher is not None and self.offers_load:
             o = self.options
-            times = arrival_times_ns(o.arrivals, o.rate_rps, o.seed, self.worker, self.workers, o.bursts, o.replay)
+            step = o.step_since_start
+            if o.has_step and step.keys and step.factor > 1:
+                self._crowd_ns = range(*(self.start_ns + round(at_s * 1e9) for at_s in (step.at_s, step.end_s)))
+            rest = (self.worker, self.workers, o.bursts, o.replay, step)
+            times = arrival_times_ns(o.arrivals, o.rate_rps, o.seed, *rest)
             self.dispatcher.start(self.start_ns, times)
 
     def end_at(self, end_ns: int) -> None:
@@ -138,8 +144,19 @@ class Session:
         popularity = self._popularity.get(keys)
         if popularity is None:
             o = self.options
-            popularity = self._popularity[keys] = Popularity(keys, o.zipf_s, o.seed, self.worker)
+            popularity = self._popularity[keys] = Popularity(
+                keys, o.zipf_s, o.seed, self.worker, fills=o.fill, workers=self.workers
+            )
         return popularity.draw()
+
+    def usual(self, due_ns: int) -> int:
+        """The next of the test's keys, for an arrival that was due then: of 1..`--keys`, or in a step, as many of the
+        arrivals as it adds, of the `--step-keys` after them."""
+        options = self.options
+        step = options.step
+        if due_ns in self._crowd_ns and random.random() * step.factor >= 1:
+            return options.keys + self.popular(step.keys)
+        return self.popular(options.keys)
 
     def numbers(self, method: str, name: str, key: Key) -> tuple[int, int]:
         """By which samples name an endpoint and a key."""

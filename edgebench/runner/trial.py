@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from edgebench.errors import EdgebenchError
 from edgebench.load import samples as load_samples
-from edgebench.model import Arrivals, Load, LoadModel, OriginSpec, Placement, TierRecord, Trial, TrialRecord
+from edgebench.model import FEW_EXPIRIES, Arrivals, Load, LoadModel, OriginSpec, Placement, TierRecord, Trial, TrialRecord
 from edgebench.origin import rows as origin_rows
 from edgebench.runner.faults import Faults
 from edgebench.runner.guardian import Guardian
@@ -77,14 +77,24 @@ def generator_argv(
         "--host": url, "--users": load.users, "--spawn-rate": load.users,
         **_arrival_options(load), **({"--ca-file": ca} if ca is not None else {}),
         "--keys": load.keys, "--zipf": load.zipf_s, "--seed": trial.seed, "--private-share": load.private_share,
-        "--warm-up-min": min(trial.cell.freshness.ttl_s or 0, load.warm_up_s), "--warm-up-max": load.warm_up_s,
+        "--warm-up-min": warm_up_min_s(load, trial.cell.freshness.ttl_s), "--warm-up-max": load.warm_up_s,
         "--measure": load.measure_s, "--record": record, "--wait-for": go, "--loglevel": "WARNING",
     }  # fmt: skip
     flat = tuple(str(part) for pair in options.items() for part in pair)
     base = (sys.executable, "-m", "locust", "-f", str(bench.locustfile), "--headless", "--only-summary")
     # A core of its own may be burned for the sake of punctuality; a shared one is the server's, too.
     spin = "--no-spin" if bench.placement.shared else "--spin"
-    return (*base, spin, "--no-parquet", "--exit-code-on-error", "0", *flat)
+    fill = ("--fill",) if load.fill else ()
+    return (*base, spin, *fill, "--no-parquet", "--exit-code-on-error", "0", *flat)
+
+
+def warm_up_min_s(load: Load, ttl_s: int | None) -> float:
+    """One TTL, so that what was stored at the start has expired once, where that matters; and the filling, with a
+    second and a half beyond it, which the test for a steady hit ratio looks at."""
+    expired_s = float(ttl_s or 0)
+    if load.most_expiries(expired_s) <= FEW_EXPIRIES:
+        expired_s = 0.0
+    return min(max(expired_s, load.fill_s + 1.5 if load.fill else 0.0), load.warm_up_s)
 
 
 def _arrival_options(load: Load) -> dict[str, object]:
@@ -97,6 +107,10 @@ def _arrival_options(load: Load) -> dict[str, object]:
     if load.arrivals is Arrivals.BURSTY:
         bursts = load.bursts
         kind |= {"--burst-factor": bursts.factor, "--burst-share": bursts.share, "--burst-length": bursts.length_s}
+    if load.arrivals is Arrivals.STEP:
+        step = load.step
+        kind |= {"--step-factor": step.factor, "--step-at": step.at_s, "--step-length": step.length_s}
+        kind["--step-keys"] = step.keys
     return kind
 
 

@@ -61,7 +61,8 @@ class LoadTable(Table):
     )
     """Requests per second of an open load, in the mean; above 0 there. A closed load and a replay do not use it."""
     arrivals: Arrivals = Field(default=_LOAD.arrivals, strict=False)
-    """When requests of an open load are due: at random (poisson), evenly (constant), in bursts, or as recorded."""
+    """When requests of an open load are due: at random (poisson), evenly (constant), in bursts, as recorded, or at
+    random with a step in the rate."""
     users: int = Field(default=_LOAD.users, ge=1, le=100_000, json_schema_extra={"x-unit": "users"})
     """Users, each with one connection. The rate of an open load does not depend on them."""
     warm_up_s: float = Field(default=_LOAD.warm_up_s, ge=0, le=DAY_S, json_schema_extra={"x-unit": "seconds"})
@@ -72,6 +73,8 @@ class LoadTable(Table):
     """How many different products the clients ask for."""
     zipf_s: float = Field(default=_LOAD.zipf_s, ge=0, le=5)
     """Exponent of the popularity: the k-th most popular key is asked for with weight k**-s. 0: all alike."""
+    fill: bool = _LOAD.fill
+    """First ask for every key once, the least popular first, so that caches begin full; counts as warm-up."""
     private_share: float = Field(default=_LOAD.private_share, ge=0, le=1)
     """Share of requests (0 to 1) for one user's own data, which no shared cache may store."""
     burst_factor: float = Field(default=_LOAD.burst_factor, ge=1, le=1000)
@@ -80,6 +83,14 @@ class LoadTable(Table):
     """Bursty arrivals: share of the time that is in bursts."""
     burst_s: float = Field(default=_LOAD.burst_s, ge=0.001, le=3600, json_schema_extra={"x-unit": "seconds"})
     """Bursty arrivals: mean length of a burst in seconds; lengths and pauses are exponentially distributed."""
+    step_factor: float = Field(default=_LOAD.step_factor, ge=0, le=1000)
+    """Arrivals with a step: the rate in it over rate_rps, which is that before and after."""
+    step_at_s: float = Field(default=_LOAD.step_at_s, ge=0, le=DAY_S, json_schema_extra={"x-unit": "seconds"})
+    """Arrivals with a step: when it begins, since the measurement began; the warm-up always takes warm_up_s."""
+    step_s: float = Field(default=_LOAD.step_s, ge=0.001, le=DAY_S, json_schema_extra={"x-unit": "seconds"})
+    """Arrivals with a step: how long it lasts. It ends within the measurement."""
+    step_keys: int = Field(default=_LOAD.step_keys, ge=0, le=10_000_000, json_schema_extra={"x-unit": "keys"})
+    """Arrivals with a step: what it adds asks for so many products that nobody asked for before; 0: the usual ones."""
     replay: str | None = Field(
         default=None,
         pattern=r"^[^\u0000]+$",
@@ -162,7 +173,7 @@ class TierTable(Table):
     """A tier that is not started here: where your own proxy or CDN answers. It must lead to `[origin] port`."""
     workers: int = Field(default=_TIER.workers, ge=1, le=64, json_schema_extra={"x-unit": "workers"})
     """Worker processes or threads that serve."""
-    storage_mb: int = Field(default=_TIER.storage_mb, ge=8, le=65_536, json_schema_extra={"x-unit": "MiB"})
+    storage_mb: int = Field(default=_TIER.storage_mb, ge=1, le=65_536, json_schema_extra={"x-unit": "MiB"})
     """What it may store, in MiB."""
     tls: bool = False
     """Clients speak https to it, with a certificate made for the run."""
