@@ -17,7 +17,17 @@ import pyarrow as pa
 
 from edgebench.errors import EdgebenchError
 from edgebench.load import samples as load_samples
-from edgebench.model import FEW_EXPIRIES, Arrivals, Load, LoadModel, OriginSpec, Placement, TierRecord, Trial, TrialRecord
+from edgebench.model import (
+    FEW_EXPIRIES,
+    Arrivals,
+    Load,
+    LoadModel,
+    OriginSpec,
+    Placement,
+    TierRecord,
+    Trial,
+    TrialRecord,
+)
 from edgebench.origin import rows as origin_rows
 from edgebench.runner.faults import Faults
 from edgebench.runner.guardian import Guardian
