@@ -38,10 +38,14 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         policies=Policies.from_settings(settings),
         database=Database.open(catalogue_path),
         assets=load_assets(
-            Path(app.root_path) / "static", settings.cdn_url,
-            versioned=settings.versioned_static, release=release, published=settings.published_path,
+            Path(app.root_path) / "static",
+            settings.cdn_url,
+            versioned=settings.versioned_static,
+            release=release,
+            published=settings.published_path,
         ),
         clips=open_clips(settings.media_path or catalogue_path.parent / "media"),
+        release=release,
     )
 
     app.url_map.converters["product_id"] = ProductIdConverter

@@ -31,6 +31,8 @@ class Policies:
     listing: str
     search: str
     pages: str
+    static: str
+    """Static files under plain names, where pages link to those."""
     media: str
 
     @classmethod
@@ -47,6 +49,7 @@ class Policies:
             listing=catalogue(settings.ttl_list_s),
             search=catalogue(settings.ttl_search_s),
             pages=catalogue(settings.ttl_pages_s),
+            static=public(settings.ttl_s if settings.ttl_static_s is None else settings.ttl_static_s),
             media=public(settings.ttl_media_s),
         )
 

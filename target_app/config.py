@@ -25,6 +25,8 @@ class Settings:
     """HTML pages; they show catalogue data, so None means `ttl_s` here too."""
     ttl_media_s: int = 86_400
     """Clips never change under their name, so they do not follow `ttl_s`."""
+    ttl_static_s: int | None = None
+    """Static files under plain names, where pages link to those; None means `ttl_s`."""
 
     stale_while_revalidate_s: int | None = None
     """How long past its TTL a catalogue answer may be served while a cache fetches a new one."""
@@ -33,6 +35,14 @@ class Settings:
 
     account_cache_control: str = PRIVATE
     """Cache-Control of one user's own answers. Anything weaker trusts every cache on the way not to share them."""
+    versioned_static: bool = True
+    """Whether pages link to static files by names that change with the content. Those are kept for a year; plain names
+    for `ttl_static_s`, so that a deployment takes so long to reach everybody."""
+    release_path: Path | None = None
+    """A file with the name of the release, read at start and written into pages, styles and scripts as a build does it.
+    None: they name none."""
+    published_path: Path | None = None
+    """A folder that keeps the hashed files of every release, for pages of an older one that are still about."""
     cdn_url: str = ""
     """Where assets are loaded from, such as `https://cdn.example.com`; empty: from the shop."""
     catalogue_path: Path | None = None
@@ -60,6 +70,8 @@ class Settings:
                 _check_seconds(name.upper(), value, optional=name not in ("ttl_s", "ttl_media_s"))
             elif name.endswith("_path"):
                 values[name] = Path(str(value)).absolute() if value else None
+        if not isinstance(values["versioned_static"], bool):
+            raise ValueError(f"VERSIONED_STATIC must be true or false, not {values['versioned_static']!r}")
         # The environment is read as JSON, so a secret of digits arrives as a number.
         values["secret_key"] = str(values["secret_key"])
         values["cdn_url"] = str(values["cdn_url"] or "").rstrip("/")

@@ -20,6 +20,11 @@ def asset_url(name: str) -> str:
     return current_shop().assets.url(name)
 
 
+@bp.app_template_global()
+def release() -> str:
+    return current_shop().release
+
+
 @bp.app_template_filter()
 def euros(cents: int) -> str:
     """1290 -> €12.90"""

@@ -25,6 +25,8 @@ class Shop:
     database: Database
     assets: Assets
     clips: dict[str, Clip]
+    release: str = ""
+    """Its name; empty: it has none."""
 
 
 class ProductIdConverter(BaseConverter):

@@ -1,4 +1,5 @@
-"""/static/…: kept for a year under hashed names, asked for each time under plain ones."""
+"""/static/…: kept for a year under hashed names; under plain ones for a while where pages link to them, else asked for
+each time."""
 
 from flask import Blueprint, Response, abort, request
 
@@ -11,13 +12,15 @@ bp = Blueprint("static_files", __name__)
 
 @bp.get("/static/<path:path>")
 def serve(path: str) -> Response:
-    found = current_shop().assets.find(path)
+    shop = current_shop()
+    found = shop.assets.find(path)
     if found is None:
         abort(404)
     asset, by_hash = found
     encoding = choose_encoding(request.accept_encodings, asset.variants)
     variant = asset.variants[encoding]
-    cache_control = IMMUTABLE if by_hash else public(0)
+    plain = public(0) if shop.assets.versioned else shop.policies.static
+    cache_control = IMMUTABLE if by_hash else plain
 
     if client_has(variant.etag):
         response = not_modified(variant.etag, cache_control)
