@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.load.replay import Replay
-from edgebench.model import Arrivals, Bursts
+from edgebench.model import Arrivals, Bursts, Step
 
 BLOCK = 512
 """Arrivals computed at once: 15 to 50 us of work, too short to be seen in the send lag."""
@@ -28,12 +28,14 @@ def arrival_times_ns(
     workers: int = 1,
     bursts: Bursts | None = None,
     replay: Replay | None = None,
+    step: Step | None = None,
 ) -> Iterator[list[int]]:
     """Blocks of this worker's due times in ns since the start, ascending, without end.
 
     `rate_rps` is the mean rate of all workers together; a replay has its own. Poisson: the workers' independent streams
     add up to the whole rate. Constant and replay: the workers take turns. Bursty: the bursts are those of all workers,
-    the arrivals in them each worker's own. `bursts` defaults to Bursts(); a replay needs `replay`.
+    the arrivals in them each worker's own. Step: Poisson at a rate that is `step.factor` times as high for a while, its
+    `at_s` counted from the start. `bursts` and `step` default to Bursts() and Step(); a replay needs `replay`.
     """
     if not rate_rps > 0 or not math.isfinite(rate_rps):
         raise ValueError(f"rate_rps must be above 0, not {rate_rps}")
@@ -47,6 +49,8 @@ def arrival_times_ns(
     if kind is Arrivals.BURSTY:
         common = np.random.default_rng(seed_of(seed, 0, "bursts"))
         return _bursty(bursts or Bursts(), rate_rps, workers, rng, common)
+    if kind is Arrivals.STEP:
+        return _stepped(step or Step(), rate_rps / workers, rng)
     return _poisson(1e9 * workers / rate_rps, rng)
 
 
@@ -57,6 +61,22 @@ def _poisson(mean_gap_ns: float, rng: np.random.Generator) -> Iterator[list[int]
         times = last_ns + np.cumsum(gaps)
         last_ns = int(times[-1])
         yield times.tolist()
+
+
+def _stepped(step: Step, rate_rps: float, rng: np.random.Generator) -> Iterator[list[int]]:
+    """A Poisson process of rate 1 in the time in which the expected number of arrivals is the clock, as _bursty's.
+
+    That number is a straight line before the step, a steeper one in it, and the first one again after it.
+    """
+    per_ns = rate_rps / 1e9
+    at_ns = 1e9 * np.array([0.0, step.at_s, step.end_s])
+    counts = np.cumsum(per_ns * np.diff(at_ns, prepend=0.0) * [1.0, 1.0, step.factor])
+    last = 0.0
+    while True:
+        expected = last + np.cumsum(rng.exponential(1.0, BLOCK))
+        last = float(expected[-1])
+        after_ns = np.maximum(expected - counts[-1], 0.0) / per_ns
+        yield np.rint(np.interp(expected, counts, at_ns) + after_ns).astype(np.int64).tolist()
 
 
 def _constant(gap_ns: float, worker: int, workers: int) -> Iterator[list[int]]:

@@ -73,6 +73,9 @@ class Course:
 
     def _warm_up(self) -> None:
         options = self.options
+        if options.has_step:
+            self._wait_out(self.start_ns + int(options.warm_up_max_s * 1e9))
+            return
         warm_up = WarmUp(self.start_ns, options.warm_up_min_s, options.warm_up_max_s)
         while self.measure_start_ns < 0:
             now_ns = monotonic_ns()
@@ -83,3 +86,12 @@ class Course:
                 self.measure_start_ns = self.start_ns if ended == "none" else now_ns
                 return
             gevent.sleep(_LOOK_EVERY_S)
+
+    def _wait_out(self, until_ns: int) -> None:
+        """A warm-up of fixed length: what is to happen in the measurement was scheduled before the test began."""
+        while self.measure_start_ns < 0:
+            if (left_ns := until_ns - monotonic_ns()) <= 0:
+                self.warm_up_end = "planned" if until_ns > self.start_ns else "none"
+                self.measure_start_ns = until_ns
+                return
+            gevent.sleep(min(left_ns / 1e9, _LOOK_EVERY_S))

@@ -82,8 +82,11 @@ class EdgeUser(User, RestMixin[CaughtResponse]):
         cls.tasks = shared_out(cls._tasks_as_written, share)
 
     def popular(self, keys: int | None = None) -> int:
-        """The next of 1..keys (default `--keys`), drawn by Zipf's law with the exponent `--zipf`."""
-        return self.session.popular(keys or self.session.options.keys)
+        """The next of 1..keys (default `--keys`), drawn by Zipf's law with the exponent `--zipf`.
+
+        By default a crowd (`--step-keys`) has keys of its own above those.
+        """
+        return self.session.popular(keys) if keys else self.session.usual(self.client.due_ns)
 
     def wait_time(self) -> float:
         """Wait for the next arrival. Called by nested TaskSets; the user's own tasks wait in _Tasks.wait."""

@@ -26,6 +26,10 @@ def load_problems(load: LoadTable, replay_exists: bool) -> Iterator[Problem]:
         yield Problem(("load", "rate_rps"), "expected more than 0 requests per second for an open load, got 0")
     elif load.arrivals is Arrivals.BURSTY:
         yield from _burst_problems(Bursts(load.burst_factor, load.burst_share, load.burst_s), load.rate_rps)
+    elif load.arrivals is Arrivals.STEP and load.step_at_s + load.step_s > load.measure_s:
+        most = load.measure_s - load.step_at_s
+        text = f"expected the step to end within measure_s, {load.measure_s:g}, got {load.step_at_s + load.step_s:g}"
+        yield Problem(("load", "step_s" if most > 0 else "step_at_s"), text)
 
 
 def _burst_problems(bursts: Bursts, rate_rps: float) -> Iterator[Problem]:

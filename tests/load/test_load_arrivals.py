@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgebench.errors import UserError
 from edgebench.load.arrivals import BLOCK, arrival_times_ns
 from edgebench.load.replay import Replay, read
-from edgebench.model import Arrivals, Bursts
+from edgebench.model import Arrivals, Bursts, Step
 
 Counts = NDArray[np.int64]
 S = 1_000_000_000
@@ -56,7 +56,7 @@ def test_poisson_workers_add_up_to_the_rate_and_are_independent() -> None:
     assert not set(streams[0]) & set(streams[1][:100])
 
 
-@pytest.mark.parametrize("kind", [Arrivals.POISSON, Arrivals.BURSTY])
+@pytest.mark.parametrize("kind", [Arrivals.POISSON, Arrivals.BURSTY, Arrivals.STEP])
 def test_the_same_seed_gives_the_same_arrivals(kind: Arrivals) -> None:
     assert times(kind, 500, 2000) == times(kind, 500, 2000)
     assert times(kind, 500, 2000) != times(kind, 500, 2000, seed=2)
@@ -161,6 +161,46 @@ def test_a_factor_of_one_is_poisson() -> None:
     assert dispersion(bursts, 1) == 1
     counts = counts_in(until(1000, bursty(bursts)), 0.1, 1000)
     assert counts.var() / counts.mean() == pytest.approx(1, abs=4 * np.sqrt(2 / len(counts)))
+
+
+# --- step --------------------------------------------------------------------------------------------------------
+
+
+def stepped(step: Step, seed: int, worker: int = 0, workers: int = 1, rate: float = 50.0) -> NDArray[np.float64]:
+    """Times of the first 12 seconds."""
+    return until(12.0, arrival_times_ns(Arrivals.STEP, rate, seed, worker, workers, step=step))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_counts_before_in_and_after_a_step_are_those_of_its_poisson_process(workers: int) -> None:
+    """Counts of disjoint intervals are independent and Poisson: mean and variance are the rate's integral."""
+    step = Step(factor=20, at_s=4.0, length_s=3.0)
+    counts = np.array([
+        np.histogram(np.concatenate([stepped(step, seed, worker, workers) for worker in range(workers)]),
+                     [0, 4.0, 7.0, 12.0])[0]
+        for seed in range(300)
+    ])  # fmt: skip
+    expected = np.array([50 * 4.0, 20 * 50 * 3.0, 50 * 5.0])
+    assert np.abs(counts.mean(axis=0) - expected).max() < 4 * np.sqrt(expected.max() / 300)
+    assert counts.var(axis=0, ddof=1) == pytest.approx(expected, rel=0.35)  # 4 standard errors: 4 * sqrt(2 / 299)
+    assert np.abs(np.corrcoef(counts.T) - np.eye(3)).max() < 4 / np.sqrt(300)
+
+
+def test_a_step_is_steep_and_even_inside() -> None:
+    step = Step(factor=30, at_s=2.0, length_s=4.0)
+    at_s = stepped(step, 1, rate=400.0)
+    inside = at_s[(at_s >= 2.0) & (at_s < 6.0)]
+    assert len(inside) == pytest.approx(30 * 400 * 4, abs=4 * np.sqrt(30 * 400 * 4))
+    tenths = np.histogram(inside, np.linspace(2.0, 6.0, 41))[0]
+    assert tenths.var() / tenths.mean() == pytest.approx(1, abs=4 * np.sqrt(2 / 40))
+    assert inside[0] - 2.0 < 12 / 12_000 and 6.0 - inside[-1] < 12 / 12_000  # one in e^12 is later
+    assert (np.diff(inside) > 2 / 12_000).mean() == pytest.approx(np.exp(-2), abs=0.01)
+
+
+def test_a_step_may_begin_at_once_and_may_be_a_silence() -> None:
+    at_s = stepped(Step(factor=0, at_s=0.0, length_s=5.0), 1)
+    assert at_s[0] >= 5.0 and len(at_s) == pytest.approx(50 * 7, abs=4 * np.sqrt(350))
+    assert (stepped(Step(factor=1), 7) == stepped(Step(factor=1, at_s=2.0), 7)).all()  # no step at all
 
 
 # --- replay ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 from edgebench.errors import UserError
 from edgebench.load.options import LoadOptions, from_parsed, register
-from edgebench.model import Arrivals, Bursts, LoadModel
+from edgebench.model import Arrivals, Bursts, LoadModel, Step
 
 
 class _Parser(argparse.ArgumentParser):
@@ -41,6 +41,16 @@ def test_bursts() -> None:
     assert asked.facts() == {
         "model": "open", "rate_rps": 200.0, "arrivals": "bursty",
         "burst_factor": 4.0, "burst_share": 0.25, "burst_s": 0.5,
+    }  # fmt: skip
+
+
+def test_a_step() -> None:
+    words = ["--step-factor", "10", "--step-at", "2", "--step-length", "1.5", "--step-keys", "7"]
+    asked = options("--arrivals", "step", *words, "--warm-up-max", "3", "--rate", "40")
+    assert asked.has_step and asked.step == Step(10, 2, 1.5, 7) and asked.step_since_start == Step(10, 5, 1.5, 7)
+    assert asked.facts() == {
+        "model": "open", "rate_rps": 40.0, "arrivals": "step",
+        "step_factor": 10.0, "step_at_s": 2.0, "step_s": 1.5, "step_keys": 7,
     }  # fmt: skip
 
 

@@ -57,6 +57,11 @@ def test_bursts_and_replays_are_passed_on() -> None:
         "--arrivals": "bursty", "--rate": "300.0",
         "--burst-factor": "4.0", "--burst-share": "0.2", "--burst-length": "3.0",
     }  # fmt: skip
+    step = words(
+        Placement(), Trial(Cell(TRIAL.cell.tier, Freshness(5), Load(arrivals=Arrivals.STEP, step_keys=7)), 1, 42)
+    )
+    assert " ".join(step).count("--arrivals step --rate 300.0 --step-factor 20.0 --step-at 5.0 --step-length 3.0") == 1
+    assert step[step.index("--step-keys") + 1] == "7"
     assert options(Load(arrivals=Arrivals.REPLAY, rate_rps=0, replay="a.csv", replay_speed=2.0)) == {
         "--arrivals": "replay", "--replay": "a.csv", "--replay-speed": "2.0",
     }  # fmt: skip
