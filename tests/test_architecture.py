@@ -21,7 +21,7 @@ ALLOWED = {
     "report": {"model", "store", "analysis"},
     "errors": set(),
     "__main__": {"cli"},
-    "cli": {"model", "store", "scenario", "origin", "tiers", "load", "runner", "analysis", "report"},
+    "cli": {"model", "store", "scenario", "origin", "tiers", "network", "load", "runner", "analysis", "report"},
 }  # type: dict[str, set[str]]
 
 

@@ -14,9 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from edgebench import scenario as scenarios
+from edgebench.cli.isolation import check_networks
 from edgebench.errors import UserError
 from edgebench.load import replay as recorded
 from edgebench.model import Ceiling, Load, LoadModel, Scenario
+from edgebench.network.possible import possible
 from edgebench.runner.calibration import CHECK_SIZES, measure_ceiling
 from edgebench.runner.live import clock_text
 from edgebench.runner.placement import available_cores, place
@@ -60,6 +62,7 @@ def print_plan(scenario: Scenario, console: Console) -> None:
     )
     if missing:
         raise missing
+    check_networks(scenario)
 
 
 def print_check(console: Console, *, ceiling: bool = True) -> None:
@@ -78,6 +81,7 @@ def print_check(console: Console, *, ceiling: bool = True) -> None:
         table.add_row("cores", "1: generator and server share it, latencies include their waiting for each other")
     else:
         table.add_row("cores", f"{len(cores)}: generator on {placement.generator}, system on {placement.system}")
+    table.add_row("network", f"emulated {possible().text}" if possible().unshare else possible().text)
     clock = time.get_clock_info("monotonic")
     table.add_row("clock", f"{clock.implementation}, resolution {clock.resolution * 1e9:g} ns")
     table.add_row("python", f"{platform.python_version()} ({sys.executable})")

@@ -15,13 +15,19 @@ FAULTS = "faults.json"
 """The schedule of faults, as far as it is known, in the trial's folder."""
 LISTEN_AT_NS = "EDGEBENCH_LISTEN_AT_NS"
 LISTENING = "EDGEBENCH_LISTENING"
+DRAIN_S = 5
+QUICK_DRAIN_S = 1
+"""Of an origin that gets a new release: idle connections of a cache would keep the old one for 2 s, and the least that
+gunicorn takes is 1 s."""
 CONNECTIONS = 1000
 """gunicorn's own limit for one worker."""
 
 
-def argv(origin: OriginSpec, port: int, late: bool = False) -> tuple[str, ...]:
-    """Command line of the origin on 127.0.0.1:port. `late`: it listens when it can answer, and not before it is told to
-    (late.py)."""
+def argv(
+    origin: OriginSpec, port: int, late: bool = False, host: str = "127.0.0.1", drain_s: int = DRAIN_S
+) -> tuple[str, ...]:
+    """Command line of the origin on host:port. `late`: it listens when it can answer, and not before it is told to
+    (late.py). `drain_s`: how long a worker that is to go may keep its connections."""
     threads = origin.threads
     spare: tuple[str, ...] = ()
     if origin.faults:
@@ -29,9 +35,9 @@ def argv(origin: OriginSpec, port: int, late: bool = False) -> tuple[str, ...]:
         spare = ("--worker-connections", str(CONNECTIONS + SPARE_THREADS))  # as many kept alive as without
     return (
         *(sys.executable, "-m", "edgebench.origin.late" if late else "gunicorn", "edgebench.origin.serve:load()"),
-        *("--bind", f"127.0.0.1:{port}", "--backlog", "1024"),
+        *("--bind", f"{host}:{port}", "--backlog", "1024"),
         *("--worker-class", "gthread", "--workers", str(origin.workers), "--threads", str(threads), *spare),
-        *("--keep-alive", "75", "--timeout", "60", "--graceful-timeout", "5"),  # a cache keeps its connections open
+        *("--keep-alive", "75", "--timeout", "60", "--graceful-timeout", str(drain_s)),  # a cache keeps its connections open
         *("--log-level", "warning", "--no-control-socket"),
     )
 

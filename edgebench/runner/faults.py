@@ -14,6 +14,7 @@ from time import monotonic_ns
 
 from edgebench.load.outcome import MEASURING
 from edgebench.model import Fault, FaultKind
+from edgebench.network.topology import ORIGIN
 from edgebench.origin.process import FAULTS
 from edgebench.origin.schedule import Planned, seen_at_ns, write_schedule
 from edgebench.runner.services import Hung
@@ -118,7 +119,7 @@ class _Down:
     def begin(cls, stack: Stack, planned: Planned) -> _Down:
         lead_ns = round(max(1.0, MARGIN * stack.origin_start_s) * _S)
         stack.kill_origin()
-        holder = _hold(stack.origin_port)
+        holder = _hold(stack.network.socket(ORIGIN), stack.origin_host, stack.origin_port)
         return cls(planned, monotonic_ns(), planned.end_ns - lead_ns, holder)
 
     def due_ns(self) -> int:
@@ -135,14 +136,13 @@ class _Down:
         return stack.origin_back_at_ns() if self.started and now_ns >= self.planned.end_ns else None
 
 
-def _hold(port: int) -> socket.socket:
-    """Bind the port as soon as nobody listens on it any more: from then on connections are refused."""
+def _hold(holder: socket.socket, host: str, port: int) -> socket.socket:
+    """Bind a socket to the port as soon as nobody listens on it any more: from then on connections are refused."""
     deadline_ns = monotonic_ns() + 5 * _S
-    holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     while True:
         try:
-            holder.bind(("127.0.0.1", port))
+            holder.bind((host, port))
             return holder
         except OSError:
             if monotonic_ns() > deadline_ns:

@@ -73,12 +73,18 @@ def describe(
     folder: RunFolder, scenario: Scenario, trials: Sequence[Trial], left_out: dict[str, str], command: str
 ) -> RunRecord:
     """run.json's content: this machine, these versions, this question."""
+    commit, versions, machine = surroundings()
     return RunRecord(
         id=folder.path.name, scenario=scenario, command=command,
-        started=datetime.now(UTC).isoformat(timespec="seconds"), commit=_commit(),
-        versions=_versions(), machine=_machine(), planned=tuple(trial.id for trial in trials), left_out=left_out,
+        started=datetime.now(UTC).isoformat(timespec="seconds"), commit=commit,
+        versions=versions, machine=machine, planned=tuple(trial.id for trial in trials), left_out=left_out,
         cells=tuple({trial.cell.id: trial.cell for trial in trials}.values()),
     )  # fmt: skip
+
+
+def surroundings() -> tuple[str, dict[str, str], dict[str, str]]:
+    """Commit of edgebench, versions and machine, as records keep them."""
+    return _commit(), _versions(), _machine()
 
 
 def _versions() -> dict[str, str]:
@@ -155,9 +161,10 @@ def run_all(
 ) -> None:
     """Run every trial that is not finished yet. Raises what ended the run early; finished trials stay finished."""
     placement = place(available_cores())
+    networks = {network.name: network for network in folder.read_run().scenario.networks}
     finished = finished_trials(folder, trials)
     with Guardian() as guardian:
-        bench = Bench(locustfile, origin, placement, guardian)
+        bench = Bench(locustfile, origin, placement, guardian, networks)
         for number, trial in enumerate(trials):
             if trial.id in finished:
                 continue

@@ -46,7 +46,7 @@ class Service:
 
     name: str
     role: str
-    """generator, tier or origin."""
+    """generator, tier, origin or network."""
     argv: Sequence[str]
     env: Mapping[str, str]
     log: Path
@@ -105,6 +105,17 @@ class Service:
     def _hint(self) -> str:
         tail = log_tail(self.log)
         return f" ({tail})" if tail else ""
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it one, if it still runs."""
+        if self.popen is not None and self.popen.poll() is None:
+            self.popen.send_signal(number)
+
+    def renew(self) -> None:
+        """Have it replace by plan what it has forked (SIGHUP): until know_members is called, that may end."""
+        self.members = {self.pid: psutil.Process(self.pid)}
+        assert self.popen is not None
+        self.popen.send_signal(signal.SIGHUP)
 
     def kill(self) -> None:
         """End it by plan, as a crash does: at once, with all it forked."""
@@ -196,10 +207,12 @@ def answers(
         connection.close()
 
 
-def await_ready(service: Service, port: int, path: str, limit_s: float, ca: Path | None = None) -> None:
+def await_ready(
+    service: Service, port: int, path: str, limit_s: float, ca: Path | None = None, host: str = "127.0.0.1"
+) -> None:
     """Return when the service answers on its port; raise ServiceFailed or Hung when it ends first or takes longer."""
     deadline = time.monotonic() + limit_s
-    while not (answers(port, path, timeout_s=1.0, ca=ca) and service.know_members()):
+    while not (answers(port, path, timeout_s=1.0, ca=ca, host=host) and service.know_members()):
         service.check()
         if time.monotonic() > deadline:
             tail = service._hint()

@@ -13,11 +13,13 @@ import psutil
 
 from edgebench.errors import UserError
 from edgebench.model import Cell, OriginSpec, Profile, TierRecord
+from edgebench.network.topology import EDGE, ORIGIN
 from edgebench.origin import process as origin_process
-from edgebench.origin.process import LISTEN_AT_NS, LISTENING
+from edgebench.origin.process import DRAIN_S, LISTEN_AT_NS, LISTENING, QUICK_DRAIN_S
 from edgebench.runner.certificates import certified
 from edgebench.runner.external import await_external
 from edgebench.runner.guardian import Guardian
+from edgebench.runner.network import Loopback, Network
 from edgebench.runner.services import POLL_S, Hung, Service, answers, await_ready, demand_port, free_port
 from edgebench.tiers import adapters
 from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, Place
@@ -37,6 +39,8 @@ class Stack:
     guardian: Guardian
     tier_port: int | None = None
     """None: a free one."""
+    network: Network = field(default_factory=Loopback)
+    """Where origin and tier are. It is up before the stack is, and longer."""
     services: list[Service] = field(default_factory=list, init=False)
     exit_states: dict[str, str] = field(default_factory=dict, init=False)
     origin_port: int = field(init=False)
@@ -58,9 +62,12 @@ class Stack:
             self.origin_port = port if self.tier_port and not tier.url else self.origin_port
         else:
             directory = self.directory / self.adapter.name
+            edge = self.network.address(EDGE)
             self.place = Place(
                 directory, port, self.origin_port, tier.profile, tier.workers, tier.storage_mb,
-                certified(directory) if tier.tls else None,
+                certified(directory, edge) if tier.tls else None,
+                host=edge, origin_host=self.origin_host, control_host=edge, client_host=edge,
+                compress=tier.compress,
             )  # fmt: skip
 
     @property
@@ -69,8 +76,13 @@ class Stack:
         if self.cell.tier.url:
             return self.cell.tier.url.rstrip("/")
         if self.place is None:
-            return f"http://127.0.0.1:{self.origin_port}"
-        return f"{'https' if self.place.tls else 'http'}://127.0.0.1:{self.place.port}"
+            return f"http://{self.origin_host}:{self.origin_port}"
+        return f"{'https' if self.place.tls else 'http'}://{self.place.client_host}:{self.place.port}"
+
+    @property
+    def origin_host(self) -> str:
+        """Where the origin listens."""
+        return self.network.address(ORIGIN)
 
     @property
     def ca(self) -> Path | None:
@@ -97,13 +109,16 @@ class Stack:
         self.stop()
 
     def _start(self) -> None:
-        self.origin_argv = origin_process.argv(self.origin, self.origin_port)
-        origin = self._service("origin", "origin", self.origin_argv, self._origin_environment())
+        drain_s = QUICK_DRAIN_S if self.cell.deploy is not None else DRAIN_S
+        self.origin_argv = origin_process.argv(self.origin, self.origin_port, host=self.origin_host, drain_s=drain_s)
+        argv = (*self.network.prefix(ORIGIN), *self.origin_argv)
+        origin = self._service("origin", "origin", argv, self._origin_environment())
         origin.children = self.origin.workers
         began = time.monotonic()
         origin.start()
         tier = self._start_tier()
-        await_ready(origin, self.origin_port, READY, READY_LIMIT_S)
+        self.network.verify()  # while they start: it counts by the kernel's clock
+        await_ready(origin, self.origin_port, READY, READY_LIMIT_S, host=self.origin_host)
         self.origin_start_s = time.monotonic() - began
         if self.cell.tier.url:
             await_external(self.cell.tier, self.origin_port, READY)
@@ -124,7 +139,8 @@ class Stack:
         shutil.rmtree(self._listening, ignore_errors=True)
         self._listening.mkdir()
         late = {LISTEN_AT_NS: str(listen_at_ns), LISTENING: str(self._listening)}
-        argv = origin_process.argv(self.origin, self.origin_port, late=True)
+        argv = origin_process.argv(self.origin, self.origin_port, late=True, host=self.origin_host)
+        argv = (*self.network.prefix(ORIGIN), *argv)
         origin = Service(
             "origin", "origin", argv, {**self._origin_environment(), **late}, gone.log, gone.cores, gone.guardian
         )
@@ -134,11 +150,14 @@ class Stack:
 
     def origin_back_at_ns(self) -> int | None:
         """When it stopped refusing connections; None: it does not answer yet."""
-        if not (answers(self.origin_port, READY, timeout_s=1.0) and self.services[0].know_members()):
+        if not (self._origin_answers(timeout_s=1.0) and self.services[0].know_members()):
             return None
         at_ns = min((int(file.read_text()) for file in self._listening.glob("[0-9]*")), default=None)
         self._origin_down = at_ns is None
         return at_ns
+
+    def _origin_answers(self, timeout_s: float) -> bool:
+        return answers(self.origin_port, READY, timeout_s, host=self.origin_host)
 
     @property
     def _listening(self) -> Path:
@@ -156,7 +175,8 @@ class Stack:
             path.write_text(text)
         started = []
         for process in adapter.processes(binary, self.place):
-            service = self._service(process.name, "tier", process.argv, process.env)
+            argv = (*self.network.prefix(EDGE), *process.argv)
+            service = self._service(process.name, "tier", argv, process.env)
             service.stop_signal, service.children = process.stop_signal, process.children
             service.passing = process.passing
             service.start()
@@ -172,26 +192,26 @@ class Stack:
     def _await_tier(self, service: Service, logs_probes: bool) -> None:
         assert self.place is not None
         if not logs_probes:
-            await_ready(service, self.place.port, READY, READY_LIMIT_S, self.ca)
+            await_ready(service, self.place.port, READY, READY_LIMIT_S, self.ca, self.place.control_host)
             return
         deadline = time.monotonic() + READY_LIMIT_S
         while not (self.place.log.exists() and self.place.log.stat().st_size > 0):
             service.check()
             if time.monotonic() > deadline:
                 raise Hung(f"{service.name} wrote no log within {READY_LIMIT_S:g} s")
-            answers(self.place.port, READY, timeout_s=1.0, ca=self.ca)
+            answers(self.place.port, READY, timeout_s=1.0, ca=self.ca, host=self.place.control_host)
             time.sleep(POLL_S)
         service.know_members()
 
     def check(self) -> None:
         """Raise ServiceFailed if anything has ended that should be running."""
-        for service in self.services:
+        for service in (*self.services, *self.network.services):
             service.check()
 
     def roles(self) -> dict[str, list[psutil.Process]]:
         """The processes of each role."""
         found: dict[str, list[psutil.Process]] = {}
-        for service in self.services:
+        for service in (*self.services, *self.network.services):
             found.setdefault(service.role, []).extend(service.members.values())
         return found
 
@@ -199,11 +219,12 @@ class Stack:
         """Which of them does not answer any more, in words; empty if all do, or the origin is down by plan."""
         if self._origin_down:
             return ""
-        if not answers(self.origin_port, READY, timeout_s=2.0):
+        if not self._origin_answers(timeout_s=2.0):
             return f"the origin (pid {self.services[0].pid}) is alive and does not answer"
         # A cache may hold an origin that failed by plan for dead, for a while: that it says so is an answer.
         below = 600 if self.origin.faults else 300
-        if self.place and not answers(self.place.port, READY, timeout_s=2.0, ca=self.ca, below=below):
+        host = self.network.address(EDGE)
+        if self.place and not answers(self.place.port, READY, timeout_s=2.0, ca=self.ca, host=host, below=below):
             return f"{self.services[1].name} (pid {self.services[1].pid}) is alive and does not answer"
         return ""
 

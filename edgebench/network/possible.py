@@ -1,0 +1,111 @@
+"""Whether networks can be emulated here, how, and what to do where not; and the way into a namespace of one's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+from edgebench.errors import UserError
+from edgebench.network.namespaces import ip_batch
+
+INSIDE = "EDGEBENCH_NAMESPACE_OF"
+"""Set to the pid of the process that is in a namespace of its own: its children are not meant."""
+_AS_ROOT = ("--net",)  # without a user namespace caches may drop their privileges as root's children do
+_ROOTLESS = ("--user", "--map-current-user", "--keep-caps", "--net")
+_TRY = """
+ip link set lo up && ip link add eb0 type veth peer name eb1 || exit
+tc qdisc add dev lo root netem delay 1ms 2>/dev/null && echo netem
+exit 0"""
+_LIMIT_S = 10.0
+_SETTINGS: Mapping[str, tuple[str, str]] = {
+    "kernel/apparmor_restrict_unprivileged_userns": ("1", "0"),
+    "kernel/unprivileged_userns_clone": ("0", "1"),
+    "user/max_user_namespaces": ("0", "15000"),
+}
+"""Settings that forbid user namespaces: the value that does, and one that allows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Possible:
+    """What this machine allows."""
+
+    unshare: tuple[str, ...]
+    """Command line that runs another one in a network namespace of its own; empty: it is not allowed."""
+    netem: bool = False
+    why_not: str = ""
+    """The reason, and the way out."""
+
+    @property
+    def text(self) -> str:
+        """In words, for `check`."""
+        if not self.unshare:
+            return f"not possible here: {self.why_not}"
+        who = "without root, in a user namespace" if "--user" in self.unshare else "as root"
+        means = "tc netem" if self.netem else "a packet relay in user space (this kernel has no netem)"
+        return f"{who}, by {means}"
+
+
+@cache
+def possible() -> Possible:
+    """Tried out, in a namespace that is gone at once."""
+    if sys.platform != "linux":
+        return Possible((), why_not="network namespaces are Linux's: use a Linux machine, or a virtual one")
+    for tool, package in (("unshare", "util-linux"), ("nsenter", "util-linux"), ("ip", "iproute2")):
+        if shutil.which(tool) is None:
+            return Possible((), why_not=f"{tool} is missing: install {package}")
+    said = ""
+    for options in (_AS_ROOT, _ROOTLESS) if os.geteuid() == 0 else (_ROOTLESS,):
+        argv = ("unshare", *options, "--")
+        works, netem, said = _try(argv)
+        if works:
+            return Possible(argv, netem)
+    return Possible((), why_not=f"{said}; {_way_out()}")
+
+
+def _try(argv: Sequence[str]) -> tuple[bool, bool, str]:
+    """Whether interfaces can be made there, whether netem works, and what was said."""
+    try:
+        done = subprocess.run([*argv, "sh", "-c", _TRY], capture_output=True, text=True, timeout=_LIMIT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return False, False, str(error)
+    said = " ".join(done.stderr.split()) or "no reason given"
+    return done.returncode == 0, "netem" in done.stdout, said
+
+
+def _way_out() -> str:
+    """What the user can do, by what this system has set."""
+    for setting, (forbids, allows) in _SETTINGS.items():
+        try:
+            value = (Path("/proc/sys") / setting).read_text().strip()
+        except OSError:
+            continue
+        if value == forbids:
+            name = setting.replace("/", ".")
+            return f"{name} is {value} here: set it (sysctl -w {name}={allows}), or run as root"
+    return "run as root; in a container, start it with the capabilities SYS_ADMIN and NET_ADMIN, or privileged"
+
+
+def is_inside() -> bool:
+    """Whether this very process was put into a namespace of its own by `enter`."""
+    return os.environ.get(INSIDE) == str(os.getpid())
+
+
+def settle() -> None:
+    """Once inside: what a new namespace lacks."""
+    ip_batch(["link set lo up"])
+
+
+def enter(command: Sequence[str]) -> NoReturn:
+    """Become this command in a network namespace of its own, under the same pid. UserError where that is impossible."""
+    found = possible()
+    if not found.unshare:
+        raise UserError(f"networks cannot be emulated here: {found.why_not}")
+    os.environ[INSIDE] = str(os.getpid())
+    os.execvp(found.unshare[0], [*found.unshare, *command])

@@ -1,0 +1,182 @@
+"""Round-trip times and rates between nodes, measured before the load begins: by whole packets, from node to node.
+
+The kernel stamps each packet's arrival, so it does not matter when this process gets to read it: origin and cache may
+start meanwhile. Sender and receiver have one clock, so a round trip is the sum of its two ways.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import statistics
+import struct
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edgebench.network.line import PACKET_BYTES, REDRAW_NS
+from edgebench.network.namespaces import Namespace
+from edgebench.network.topology import Link, Topology
+
+PROBES = 40
+"""In each direction of each link. With the jitter of `mobile` their median is off by 0.8 ms (standard error)."""
+LEAST_PROBES = 10
+"""Fewer that arrive are no measurement."""
+GRACE_NS = 200_000_000
+"""How much longer than it should be under way a packet is waited for."""
+TRAIN_NS = 250_000_000
+TRAIN_PACKETS = 60
+"""A train is as long as it takes to carry these, or TRAIN_NS if that is longer."""
+OVERLOAD = 1.5
+"""Trains are sent faster than the rate by this, so that the rate is what decides."""
+AT_ONCE_MBIT = 120.0
+"""Trains run side by side up to this sum: more is hard work for a relay in user space."""
+_SO_TIMESTAMPNS = 35
+_STAMP = struct.Struct("@ll")
+_PROBE = struct.Struct("=Iq")
+_UDP_AND_IP_BYTES = 28
+_MS = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One link. None: not limited, or it could not be measured."""
+
+    rtt_ms: float | None
+    rtt_min_ms: float | None
+    up_mbit: float | None = None
+    """From a to b."""
+    down_mbit: float | None = None
+
+
+@dataclass
+class Way:
+    """One direction of a link, with a socket at both ends."""
+
+    sender: socket.socket
+    receiver: socket.socket
+    mbit: float | None
+    arrivals: list[tuple[int, bytes]] = field(default_factory=list)
+    """When, on the wall clock, and what."""
+
+    def send(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # a full queue: as lost as any other
+            self.sender.sendto(data, self.receiver.getsockname())
+
+    def read(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data, ancillary, _flags, _from = self.receiver.recvmsg(2048, 64)
+                seconds, nanoseconds = _STAMP.unpack(ancillary[0][2][: _STAMP.size])
+                self.arrivals.append((seconds * 1_000_000_000 + nanoseconds, data))
+
+
+def measure(topology: Topology, namespaces: Mapping[str, Namespace]) -> list[Measured]:
+    """Every link of a topology, in its order."""
+    with contextlib.ExitStack() as sockets:
+        links = [_ways(topology, link, namespaces, sockets) for link in topology.links]
+        ways = [way for pair in links for way in pair]
+        _probe(links, topology.links)
+        rtts = [_round_trips_ms(*pair) for pair in links]
+        for group in _groups([way for way in ways if way.mbit]):
+            _train(group)
+        return [
+            Measured(
+                statistics.median(rtt) if len(rtt) >= LEAST_PROBES else None,
+                min(rtt) if len(rtt) >= LEAST_PROBES else None,
+                _rate_mbit(up) if up.mbit else None,
+                _rate_mbit(down) if down.mbit else None,
+            )
+            for rtt, (up, down) in zip(rtts, links, strict=True)
+        ]
+
+
+def _ways(
+    topology: Topology, link: Link, namespaces: Mapping[str, Namespace], sockets: contextlib.ExitStack
+) -> tuple[Way, Way]:
+    """Up and down."""
+    ends = []
+    for node in (link.a, link.b):
+        end = sockets.enter_context(namespaces[node].socket(socket.SOCK_DGRAM))
+        end.bind((topology.address(node), 0))
+        end.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        end.setblocking(False)
+        ends.append(end)
+    a, b = ends
+    return Way(a, b, link.spec.up_mbit), Way(b, a, link.spec.down_mbit)
+
+
+def _read_until(ways: Iterable[Way], until_ns: int) -> None:
+    """Read what arrives until then (CLOCK_MONOTONIC)."""
+    readers = {way.receiver: way for way in ways}
+    while (left_ns := until_ns - time.monotonic_ns()) > 0:
+        for receiver in select.select(list(readers), [], [], left_ns / 1e9)[0]:
+            readers[receiver].read()
+
+
+def _probe(links: Sequence[tuple[Way, Way]], specs: Sequence[Link]) -> None:
+    """Small packets in both directions of all links, so far apart that none waits for the one before it."""
+    jitter_ms = max((link.spec.jitter_ms for link in specs), default=0.0)
+    interval_ns = max(REDRAW_NS, round(2 * jitter_ms * _MS)) + 100_000
+    ways = [way for pair in links for way in pair]
+    begin_ns = time.monotonic_ns()
+    for number in range(PROBES):
+        _read_until(ways, begin_ns + number * interval_ns)
+        for way in ways:
+            way.send(_PROBE.pack(number, time.time_ns()))
+    longest_ms = max((link.spec.rtt_ms / 2 + link.spec.jitter_ms for link in specs), default=0.0)
+    end_ns = time.monotonic_ns() + round(longest_ms * _MS) + GRACE_NS
+    while time.monotonic_ns() < end_ns and any(len(way.arrivals) < PROBES for way in ways):
+        _read_until(ways, min(end_ns, time.monotonic_ns() + 2_000_000))
+
+
+def _round_trips_ms(up: Way, down: Way) -> list[float]:
+    """Of each probe that arrived on both ways."""
+    ways_ns = []
+    for way in (up, down):
+        probes = ((arrived_ns, *_PROBE.unpack(data)) for arrived_ns, data in way.arrivals)
+        ways_ns.append({number: arrived_ns - sent_ns for arrived_ns, number, sent_ns in probes})
+        way.arrivals = []
+    there, back = ways_ns
+    return [(there[number] + back[number]) / _MS for number in there if number in back]
+
+
+def _groups(ways: Sequence[Way]) -> list[list[Way]]:
+    """Those whose trains run side by side."""
+    groups: list[list[Way]] = []
+    for way in ways:
+        if groups and sum(each.mbit or 0 for each in (*groups[-1], way)) <= AT_ONCE_MBIT:
+            groups[-1].append(way)
+        else:
+            groups.append([way])
+    return groups
+
+
+def _train(ways: Sequence[Way]) -> None:
+    """Full packets, faster than the rate, read as long as they keep coming."""
+    payload = bytes(PACKET_BYTES - _UDP_AND_IP_BYTES)
+    packet_ns = [8000 * PACKET_BYTES / (way.mbit or 1) for way in ways]
+    length_ns = max(TRAIN_NS, round(TRAIN_PACKETS * max(packet_ns)))
+    sent = [0] * len(ways)
+    begin_ns = time.monotonic_ns()
+    while (now_ns := time.monotonic_ns()) < begin_ns + length_ns:
+        for at, way in enumerate(ways):
+            due = 2 + int((now_ns - begin_ns) / packet_ns[at] * OVERLOAD)
+            for _ in range(due - sent[at]):
+                way.send(payload)
+            sent[at] = max(sent[at], due)
+        _read_until(ways, now_ns + 1_000_000)
+
+
+def _rate_mbit(way: Way) -> float | None:
+    """Slope of the bytes that had arrived over the time, by least squares: jitter at the ends does not matter much."""
+    way.read()
+    if len(way.arrivals) < LEAST_PROBES:
+        return None
+    begin_ns = way.arrivals[0][0]
+    at_us = [(arrived_ns - begin_ns) / 1e3 for arrived_ns, _ in way.arrivals]
+    bits = [8.0 * PACKET_BYTES * number for number in range(len(at_us))]
+    if at_us[-1] <= 0:
+        return None
+    return statistics.linear_regression(at_us, bits).slope
