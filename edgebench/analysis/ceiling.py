@@ -25,12 +25,12 @@ def with_ceiling(trial: TrialResult, ceiling: Ceiling | None) -> TrialResult:
     return replace(trial, metrics={**trial.metrics, "ceiling_rps": ceiling_rps})
 
 
-def ceiling_share(metrics: Mapping[str, float | None]) -> float | None:
-    """Offered or achieved rate, whichever is more, as a share of the ceiling. Above 1 where the system under test is
-    quicker than the null server was, or where more was offered than can be sent."""
+def ceiling_share(metrics: Mapping[str, float | None], peak_rps: float = 0.0) -> float | None:
+    """Offered or achieved rate or that of a crowd, whichever is more, as a share of the ceiling. Above 1 where the
+    system under test is quicker than the null server was, or where more was offered than can be sent."""
     ceiling_rps = metrics.get("ceiling_rps")
     rates = [rate for name in ("offered_rps", "achieved_rps") if (rate := metrics.get(name)) is not None]
-    return max(rates) / ceiling_rps if ceiling_rps and rates else None
+    return max(*rates, peak_rps) / ceiling_rps if ceiling_rps and rates else None
 
 
 def bounded(metrics: Mapping[str, Estimate]) -> dict[str, Estimate]:

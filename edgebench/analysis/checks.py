@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from edgebench.analysis.ceiling import AT_CEILING, ceiling_share
 from edgebench.analysis.ledger_names import UNEXPLAINED
 from edgebench.analysis.metrics import measuring
-from edgebench.analysis.planned import in_fault
+from edgebench.analysis.planned import disturbed, is_disturbed
 from edgebench.analysis.results import TrialResult
 from edgebench.analysis.steadiness import steadiness
 from edgebench.analysis.tables import NS_PER_S, Bools, nanoseconds
@@ -43,7 +43,8 @@ def _lateness(trial: TrialResult) -> Iterator[Doubt]:
         "give the generator a core of its own."
     )
     yield Doubt(ReasonCode.SEND_LAG, cell, late, text)
-    share = ceiling_share(trial.metrics)
+    load = trial.record.trial.cell.load
+    share = ceiling_share(trial.metrics, load.peak_rps if load.has_step else 0.0)
     if late > MOSTLY_LATE:
         text = (
             f"{percent(late)} of the requests were sent late by the generator itself: it could not keep the schedule, "
@@ -68,18 +69,16 @@ def _rate(trial: TrialResult) -> Iterator[Doubt]:
     """Arrivals not sent in time: in the measuring phase, or by the generator's count of the whole trial, if worse.
 
     What follows from an answer (a page's assets, the next piece of a clip) is no arrival, and would hide one that is
-    missing. Not where the origin fails as planned: that all connections wait for it is the result.
+    missing. Where the origin fails as planned or a crowd comes, that all connections wait is the result; what the
+    generator itself did not send in time is in its lag, and what it lost is missing from its schedule.
     """
-    if trial.record.trial.cell.load.model is not LoadModel.OPEN or trial.record.faults:
+    if trial.record.trial.cell.load.model is not LoadModel.OPEN:
         return
     arrivals = trial.samples[_arrivals(trial)]
     now = arrivals[measuring(arrivals)]
     in_time = float((nanoseconds(now, "sent_ns") <= trial.record.measure_end_ns).sum())
-    missed, due, when = (
-        ((len(now) - in_time) / len(now) if len(now) else 0.0),
-        float(len(now)),
-        "due in the measuring phase",
-    )
+    share = (len(now) - in_time) / len(now) if len(now) and not is_disturbed(trial.record) else 0.0
+    missed, due, when = share, float(len(now)), "due in the measuring phase"
     scheduled = trial.record.load.get("scheduled", 0.0)
     if scheduled > 0 and (scheduled - len(arrivals)) / scheduled > missed:
         missed, due, when = (scheduled - len(arrivals)) / scheduled, scheduled, "of the schedule"
@@ -100,8 +99,8 @@ def _answers(trial: TrialResult) -> Iterator[Doubt]:
     cell = trial.record.trial.cell.id
     requests, errors = trial.metrics.get("requests") or 0.0, trial.metrics.get("errors") or 0.0
     good = requests - errors
-    if trial.record.faults:
-        now = trial.samples[measuring(trial.samples) & ~in_fault(trial.record, trial.samples)]
+    if is_disturbed(trial.record):
+        now = trial.samples[measuring(trial.samples) & ~disturbed(trial.record, trial.samples)]
         requests, errors = float(len(now)), float((now["outcome"] == Outcome.ERROR.value).sum())
     share = errors / requests if requests else 0.0
     text = (
@@ -168,7 +167,7 @@ def _clock_and_cores(trial: TrialResult) -> Iterator[Doubt]:
 
 def _saturation(trial: TrialResult, run: RunRecord) -> Iterator[Doubt]:
     cores = len(trial.record.placement.system) or cores_of(run)
-    if not cores:
+    if not cores or trial.record.trial.cell.load.has_step:  # a crowd that is too much for the system is the question
         return
     origin, tier = trial.metrics.get("origin_cpu") or 0.0, trial.metrics.get("tier_cpu") or 0.0
     # Threads of one Python process share one lock: a worker cannot use more than about one core.

@@ -1,4 +1,4 @@
-"""Failures of the origin that the scenario planned: what they do to requests is the result, not a defect."""
+"""Failures of the origin and crowds that the scenario planned: what they do to requests is the result, not a defect."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from edgebench.model import TrialRecord
 
 AFTERMATH_S = 1.0
 """So long after its end, errors are still a fault's doing: connections that broke are found out when they are used."""
+
+
+def is_disturbed(record: TrialRecord) -> bool:
+    """Whether the trial was meant not to be one state: a fault or a step in the arrivals is planned in it."""
+    return bool(record.faults) or record.trial.cell.load.has_step
+
+
+def disturbed(record: TrialRecord, samples: pd.DataFrame) -> Bools:
+    """The samples a planned fault or a crowd may have touched. A crowd's queue may outlast it, so all after it are."""
+    touched = in_fault(record, samples)
+    load = record.trial.cell.load
+    if load.has_step:
+        start_ns = record.measure_start_ns + load.step.at_s * NS_PER_S
+        touched |= nanoseconds(samples, "done_ns") > start_ns
+    return touched
 
 
 def in_fault(record: TrialRecord, samples: pd.DataFrame) -> Bools:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from edgebench.analysis.planned import is_disturbed
 from edgebench.analysis.results import TrialResult
 from edgebench.analysis.tables import NS_PER_S, Floats
 from edgebench.analysis.trust import DRIFT_ERRORS, DRIFT_LATENCY, DRIFT_POINTS, Doubt
@@ -21,7 +22,7 @@ def steadiness(trial: TrialResult) -> Iterator[Doubt]:
     """Drift within the measuring phase, a warm-up that ran into its cap, a measuring phase shorter than the TTL."""
     record, cell = trial.record, trial.record.trial.cell
     whole = _whole_seconds(trial.timeline, record)
-    if not record.faults:  # they are meant to change things
+    if not is_disturbed(record):  # faults and crowds are meant to change things
         yield from _drifted(cell.id, whole["hit_ratio"], "hit ratio", DRIFT_POINTS, relative=False)
         yield from _drifted(cell.id, whole["latency_p50_ms"], "median latency", DRIFT_LATENCY, relative=True)
     text = (

@@ -15,7 +15,7 @@ from edgebench.analysis.checks_cell import cell_doubts, run_doubts
 from edgebench.analysis.results import TrialResult
 from edgebench.analysis.steadiness import drift
 from edgebench.analysis.trust import LIMITS, Doubt, cell_status, run_trust, status_of, worst
-from edgebench.model import Fault, FaultKind, LoadModel, Outcome, Placement, ReasonCode, TrustStatus
+from edgebench.model import Arrivals, Fault, FaultKind, LoadModel, Outcome, Placement, ReasonCode, TrustStatus
 from tests.analysis.folders import record, run_record, scenario, trials
 
 SCENARIO = scenario(ttl_s=(5,), repeats=3)
@@ -224,3 +224,37 @@ def test_what_a_planned_fault_does_is_the_result_and_no_defect() -> None:
     assert codes(planned) == {}
     too_late = replace(broken, record=replace(broken.record, faults=(replace(fault, end_s=2.5),)))
     assert ReasonCode.ERRORS in codes(too_late)
+
+
+def _crowd(trial: TrialResult, **change: float) -> TrialResult:
+    """The trial with a crowd of 20 times the rate from its 2nd to its 4th second."""
+    step = {"rate_rps": 50.0, "step_factor": 20.0, "step_at_s": 2.0, "step_s": 2.0, **change}
+    load = replace(SCENARIO.load, arrivals=Arrivals.STEP, **step)  # type: ignore[arg-type]
+    return _record(trial=replace(trial.record.trial, cell=replace(trial.record.trial.cell, load=load)))(trial)
+
+
+def _failed(trial: TrialResult, since_s: float, until_s: float) -> TrialResult:
+    at_s = (trial.samples["sent_ns"] - trial.record.measure_start_ns) / 1e9
+    wrong = (at_s >= since_s) & (at_s < until_s)
+    samples = trial.samples.assign(done_ns=trial.samples["sent_ns"] + MS, outcome=Outcome.HIT.value)
+    samples.loc[wrong, "outcome"] = Outcome.ERROR.value
+    return replace(_metrics(errors=float(wrong.sum()))(trial), samples=samples)
+
+
+def test_what_a_planned_crowd_does_is_the_result_and_no_defect() -> None:
+    late = _samples("sent_ns", 13_000 * MS, 300)(good_trial())
+    busy = _metrics(origin_cpu=1.0)(_timeline("hit_ratio", WORN)(_failed(good_trial(), 2.0, 5.0)))
+    assert set(codes(busy)) == {R.ERRORS, R.NOT_STEADY, R.SYSTEM_SATURATED} and R.RATE_MISSED in codes(late)
+    assert codes(_crowd(busy)) == {}
+    assert codes(_crowd(_failed(late, 9, 9))) == {}
+
+
+def test_a_crowd_excuses_no_error_before_it_and_no_generator_that_cannot_send_it() -> None:
+    trial = _failed(good_trial(), 9, 9)
+    assert codes(_crowd(_failed(trial, 0.5, 1.0)))[R.ERRORS] is INVALID
+    assert codes(_crowd(_samples("send_lag_ns", 2 * MS, 600)(trial)))[R.GENERATOR_SATURATED] is INVALID
+    assert codes(_crowd(_record(load={"scheduled": N * 1.05})(trial)))[R.RATE_MISSED] is SUSPECT
+    able = _metrics(ceiling_rps=1500.0)(trial)  # of 250/s in the mean, and 1,000/s in the step
+    assert codes(_crowd(able)) == {}
+    assert codes(_crowd(able, step_factor=30.0))[R.GENERATOR_SATURATED] is SUSPECT
+    assert codes(_crowd(_record(warm_up_end="planned")(trial))) == {}
