@@ -693,6 +693,8 @@ class ReasonCode(StrEnum):
     BROKEN_BODY = "BROKEN_BODY"
     OVER_STALE = "OVER_STALE"
     NO_LEDGER = "NO_LEDGER"
+    NETWORK_OFF = "NETWORK_OFF"
+    NETWORK_LATE = "NETWORK_LATE"
 
 
 @dataclass(frozen=True, slots=True)

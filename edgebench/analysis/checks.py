@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from edgebench.analysis.ceiling import AT_CEILING, ceiling_share
+from edgebench.analysis.checks_network import network_doubts
 from edgebench.analysis.ledger_names import UNEXPLAINED
 from edgebench.analysis.metrics import measuring
 from edgebench.analysis.planned import disturbed, is_disturbed
@@ -27,6 +28,7 @@ def trial_doubts(trial: TrialResult, run: RunRecord) -> Iterator[Doubt]:
     yield from steadiness(trial)
     yield from _clock_and_cores(trial)
     yield from _saturation(trial, run)
+    yield from network_doubts(trial.record)
 
 
 def _limit(code: ReasonCode) -> str:

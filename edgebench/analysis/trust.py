@@ -53,6 +53,11 @@ LIMITS: Mapping[ReasonCode, Limit] = {
     ReasonCode.BROKEN_BODY: Limit(0.0, 0.0, "bodies that are not what the origin sent, or end early, both phases"),
     ReasonCode.OVER_STALE: Limit(0.0, NEVER, "answers from store older than is permitted, both phases"),
     ReasonCode.NO_LEDGER: Limit(0.0, NEVER, "whether the origin kept no ledger"),
+    # What is tolerated stands in checks_network: 5 % + 1 ms of a round trip, 10 % of a rate; 0.1 % of packets dropped.
+    ReasonCode.NETWORK_OFF: Limit(1.0, 1.0, "deviation of round trips and rates as a multiple of what is tolerated"),
+    ReasonCode.NETWORK_LATE: Limit(
+        1.0, NEVER, "p99 lateness of the network's emulator, or packets it dropped, as a multiple of what is tolerated"
+    ),
 }
 """Every reason, the limits beyond which it counts, and the status it then forces. The one place where they stand."""
 

@@ -15,7 +15,19 @@ from edgebench.analysis.checks_cell import cell_doubts, run_doubts
 from edgebench.analysis.results import TrialResult
 from edgebench.analysis.steadiness import drift
 from edgebench.analysis.trust import LIMITS, Doubt, cell_status, run_trust, status_of, worst
-from edgebench.model import Arrivals, Fault, FaultKind, LoadModel, Outcome, Placement, ReasonCode, TrustStatus
+from edgebench.model import (
+    Arrivals,
+    Fault,
+    FaultKind,
+    LinkRecord,
+    LinkSpec,
+    LoadModel,
+    NetworkRecord,
+    Outcome,
+    Placement,
+    ReasonCode,
+    TrustStatus,
+)
 from tests.analysis.folders import record, run_record, scenario, trials
 
 SCENARIO = scenario(ttl_s=(5,), repeats=3)
@@ -79,6 +91,13 @@ def _fields(**change: Any) -> Callable[[TrialResult], TrialResult]:
     return lambda trial: replace(trial, **change)
 
 
+def _link(**change: Any) -> Callable[[TrialResult], TrialResult]:
+    """A mobile link as it should be, but for what changes, beside one that is."""
+    asked = LinkSpec(50, down_mbit=10, up_mbit=2)
+    right = LinkRecord("client", "edge", asked, 50.2, 50.0, 9.99, 2.01, 0.1, 0.2, 10_000)
+    return _record(network=NetworkRecord("mobile", "relay", (right, replace(right, **change))))
+
+
 VALID, SUSPECT, INVALID = TrustStatus.VALID, TrustStatus.SUSPECT, TrustStatus.INVALID
 R = ReasonCode
 WORN = [0.5] * 4 + [0.80, 0.81, 0.80, 0.81, 0.90, 0.91, 0.90, 0.91]
@@ -127,6 +146,22 @@ CASES: list[tuple[R, TrustStatus | None, Callable[[TrialResult], TrialResult]]] 
     (R.SYSTEM_SATURATED, None, _metrics(origin_cpu=0.4, tier_cpu=0.4)),
     (R.CLOCK_STEPPED, SUSPECT, _record(wall_drift_ns=-51 * MS)),
     (R.CLOCK_STEPPED, None, _record(wall_drift_ns=49 * MS)),
+    (R.NETWORK_OFF, None, _link(rtt_ms=53.4)),
+    (R.NETWORK_OFF, INVALID, _link(rtt_ms=53.6)),
+    (R.NETWORK_OFF, None, _link(rtt_ms=46.6)),
+    (R.NETWORK_OFF, INVALID, _link(rtt_ms=46.4)),
+    (R.NETWORK_OFF, INVALID, _link(rtt_ms=None)),
+    (R.NETWORK_OFF, INVALID, _link(down_mbit=8.9)),
+    (R.NETWORK_OFF, None, _link(down_mbit=9.1)),
+    (R.NETWORK_OFF, INVALID, _link(up_mbit=None)),
+    (R.NETWORK_OFF, INVALID, _link(up_mbit=2.5)),
+    (R.NETWORK_OFF, INVALID, _link(late_mean_ms=1.8)),
+    (R.NETWORK_OFF, None, _link(late_mean_ms=1.7)),
+    (R.NETWORK_LATE, SUSPECT, _link(late_p99_ms=3.6)),
+    (R.NETWORK_LATE, None, _link(late_p99_ms=3.4)),
+    (R.NETWORK_LATE, SUSPECT, _link(packets=9980, missed=20)),
+    (R.NETWORK_LATE, None, _link(packets=9992, missed=8)),
+    (R.NETWORK_LATE, None, _link(lost=500, overflowed=500)),
 ]
 
 
