@@ -1,6 +1,7 @@
 """The run folder, read and written: where the measuring and the explaining half meet.
 
-    reports/<run-id>/run.json  scenario.toml  trials/<trial-id>/{samples,ledger,processes,tier_log}.parquet  trial.json
+    reports/<run-id>/run.json  scenario.toml
+    reports/<run-id>/trials/<trial-id>/trial.json  {samples,ledger,processes,tier_log,browser}.parquet
 
 trial.json is written last, so a trial folder without it is one that did not end. Every file is written under another
 name and renamed: a reader never sees half a file, and a full disk leaves the old one.
@@ -97,6 +98,7 @@ PROCESSES = pa.schema(
         ("rss_bytes", pa.int64()),
         ("threads", pa.int32()),
         ("context_switches", pa.int64()),  # since the row before
+        ("stored_bytes", pa.int64()),  # of tier: what its store took up; null: not asked, or nobody tells
     ]
 )
 TIER_LOG = pa.schema(
@@ -111,7 +113,28 @@ TIER_LOG = pa.schema(
         ("origin_seq", pa.int64()),  # stamp it sent on; null: none or not logged
     ]
 )
-TABLES: Mapping[str, pa.Schema] = {"samples": SAMPLES, "ledger": LEDGER, "processes": PROCESSES, "tier_log": TIER_LOG}
+BROWSER = pa.schema(
+    [
+        # One row per page load of a real browser, after all load. Times in ms since it turned to the page.
+        ("visitor", _TEXT),  # views.Visitor
+        ("page", _TEXT),  # request target
+        ("repeat", pa.int16()),  # which visitor, from 1: each comes as a new one, then returns
+        ("started_ns", pa.int64()),  # since the trial's start
+        ("load_ms", pa.float64()),  # load event; null: it did not come
+        ("largest_paint_ms", pa.float64()),  # largest contentful paint; null: none was told
+        ("first_byte_ms", pa.float64()),  # of the page
+        ("last_byte_ms", pa.float64()),  # of all that came before the load event
+        ("requests", pa.int32()),  # that went to the network
+        ("connections", pa.int32()),  # opened, and used
+        ("bytes", pa.int64()),  # bodies, as on the wire
+        ("wire_bytes", pa.int64()),  # with the heads of answers
+        ("asked", pa.list_(pa.string())),  # request targets that went to the network, in the order of their answers
+        ("problem", _TEXT),  # empty: none
+    ]
+)
+TABLES: Mapping[str, pa.Schema] = {
+    "samples": SAMPLES, "ledger": LEDGER, "processes": PROCESSES, "tier_log": TIER_LOG, "browser": BROWSER,
+}  # fmt: skip
 
 
 _adapters: dict[type, TypeAdapter[Any]] = {}

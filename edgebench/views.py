@@ -1,9 +1,9 @@
 """How the samples of page views are named, for those who write them and those who read them.
 
 A visitor's page views come one after another. Each begins with its page, `page new /products/[id]`, and the samples of
-the same user that follow, up to the next page, are its assets: `asset css`, `asset image`. Where the visitor's own
-cache had the page, no sample begins the view, and its assets are named `asset css (page from cache)`: they belong to
-no view that could be timed.
+the same user that follow, up to the next page, are its assets: `asset css`, `asset image`, `asset lazy image`. Where
+the visitor's own cache had the page, no sample begins the view, and its assets are named `asset css (page from cache)`:
+they belong to no view that could be timed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from enum import StrEnum
 
 PAGE = "page "
 ASSET = "asset "
+LAZY_IMAGE = "lazy image"
+"""The kind of assets a page does not wait for."""
 UNTIMED = " (page from cache)"
 REDIRECTED = " (redirected)"
 """What the load half appends to the name of a request that a redirect led to: it is of the view that has begun."""
@@ -30,7 +32,7 @@ def page_endpoint(visitor: Visitor, name: str) -> str:
 
 
 def asset_endpoint(kind: str, timed: bool = True) -> str:
-    """`kind`: css, js, font, image."""
+    """`kind`: css, js, font, image, lazy image, other."""
     return f"{ASSET}{kind}{'' if timed else UNTIMED}"
 
 
@@ -40,6 +42,11 @@ def begun_by(endpoint: str) -> tuple[Visitor, str] | None:
     if not endpoint.startswith(PAGE) or not rest or rest.endswith(REDIRECTED) or word not in list(Visitor):
         return None
     return Visitor(word), rest
+
+
+def is_waited_for(endpoint: str) -> bool:
+    """Whether a page is not loaded before this sample of it is done."""
+    return not endpoint.startswith(ASSET + LAZY_IMAGE)
 
 
 def continues(endpoint: str) -> bool:

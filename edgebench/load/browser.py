@@ -24,7 +24,7 @@ from edgebench.load.answer import Response
 from edgebench.load.browser_cache import BrowserCache, Kept
 from edgebench.load.client import EdgeClient
 from edgebench.load.failures import DecodingError
-from edgebench.load.page_links import CSS, RANKS, Link, in_css, in_html
+from edgebench.load.page_links import CSS, LAZY, RANKS, Link, in_css, in_html
 from edgebench.views import Visitor, asset_endpoint, page_endpoint
 
 if TYPE_CHECKING:
@@ -121,6 +121,8 @@ class _Assets:
         self._waiting: list[tuple[int, int, Link, str, int]] = []
         """A heap of (rank, number, what, its target, since when it is known)."""
         self._known = itertools.count()
+        self._styles = 0
+        """Style sheets that are not there yet."""
         self._running: set[gevent.Greenlet[..., None]] = set()
         self._changed = Event()
         self._failed: Exception | None = None
@@ -130,7 +132,7 @@ class _Assets:
         self._discover(links)
         try:
             while (self._waiting or self._running) and self._failed is None:
-                while self._waiting and (line := self._free_line()) is not None:
+                while self._may_start and (line := self._free_line()) is not None:
                     self._running.add(gevent.spawn(self._fetch, line, *heappop(self._waiting)[2:]))
                 self._changed.wait()
                 self._changed.clear()
@@ -153,7 +155,13 @@ class _Assets:
             if (kept := self._browser.cached(target)) is not None:
                 self._discover(kept.links)
             else:
+                self._styles += link.kind == CSS
                 heappush(self._waiting, (RANKS[link.kind], next(self._known), link, target, known_ns))
+
+    @property
+    def _may_start(self) -> bool:
+        """Whether something waits, and that is not a lazy image while the page's layout is not known."""
+        return bool(self._waiting) and (self._waiting[0][0] < RANKS[LAZY] or not self._styles)
 
     def _free_line(self) -> EdgeClient | None:
         """One with an open connection, if there is any; else one that will have to connect."""
@@ -177,6 +185,7 @@ class _Assets:
             self._failed = failed
         finally:
             line.known_ns = 0
+            self._styles -= link.kind == CSS
             self._idle.append(line)
             self._running.discard(gevent.getcurrent())
             self._changed.set()

@@ -13,8 +13,13 @@ from functools import lru_cache
 from html.parser import HTMLParser
 from urllib.parse import urldefrag, urljoin
 
+from edgebench.views import LAZY_IMAGE
+
 CSS, JS, FONT, IMAGE, OTHER = "css", "js", "font", "image", "other"
-RANKS = {CSS: 0, FONT: 1, JS: 2, OTHER: 3, IMAGE: 4}
+LAZY = LAZY_IMAGE
+"""An image with `loading="lazy"`: taken to be near what is seen, it is fetched once the styles are there, and the page
+does not wait for it."""
+RANKS = {CSS: 0, FONT: 1, JS: 2, OTHER: 3, IMAGE: 4, LAZY: 5}
 """Which a browser fetches first: what keeps the page from being painted."""
 
 _PRELOADED = {"style": CSS, "script": JS, "font": FONT, "image": IMAGE}
@@ -113,4 +118,4 @@ def _named(tag: str, given: dict[str, str]) -> Iterator[tuple[str, str]]:
     elif tag == "script" and "src" in given and "nomodule" not in given:
         yield given["src"], JS
     elif (tag == "img" or (tag == "input" and given.get("type", "").lower() == "image")) and "src" in given:
-        yield given["src"], IMAGE
+        yield given["src"], LAZY if given.get("loading", "").lower() == "lazy" else IMAGE
