@@ -37,7 +37,12 @@ def cell_doubts(
 
 
 def _prediction(cell: Cell, trials: Sequence[TrialResult]) -> Iterator[Doubt]:
-    residuals = [off for trial in trials if (off := trial.metrics.get("prediction_residual")) is not None]
+    residuals = [
+        off
+        for trial in trials
+        if (off := trial.metrics.get("prediction_residual")) is not None
+        and "purge_end_s" not in trial.record.events  # no rule foresees it
+    ]
     if not residuals:
         return
     mean = math.fsum(residuals) / len(residuals)
