@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench report check capabilities selftest bench-origin bench-generator bench-recorder prove-faults lint test caches lock clean
+.PHONY: help setup bench claims report check capabilities selftest bench-origin bench-generator bench-recorder prove-faults lint test caches lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ $(READY): requirements.lock
 
 bench: $(READY) ## Run a scenario and write its report: make bench [SCENARIO=quick]
 	@$(BIN)/python -m edgebench run scenarios/$(SCENARIO).toml
+
+claims: $(READY) ## Put every claim made for CDNs to the test, and write one report (about 12 min)
+	@$(BIN)/python -m edgebench claims
 
 report: $(READY) ## Make the newest run's report again
 	@$(BIN)/python analyze.py reports/latest

@@ -12,12 +12,13 @@ import click
 from rich.console import Console
 
 from edgebench.analysis.run import analyse
+from edgebench.cli.claims_explain import explain_claims, print_claims
 from edgebench.cli.commands import one_line_errors
 from edgebench.cli.explain import explain
 from edgebench.cli.verdict import print_verdict
 from edgebench.errors import UserError
 from edgebench.model import CellSummary, Summary, TrustStatus
-from edgebench.store import RunFolder
+from edgebench.store import ClaimsFolder, RunFolder
 
 _GATE = re.compile(r"\s*([a-z0-9_]+)\s*([<>])\s*([+-]?\d+(?:\.\d+)?)\s*(%?)\s*")
 
@@ -75,17 +76,23 @@ def broken_gates(gates: Iterable[Gate], summary: Summary, baseline: Summary | No
 @click.option("--fail-on", multiple=True, metavar="GATE", help="Such as 'latency_p99_ms > +10%'; exit code 3.")
 @one_line_errors
 def main(runs: tuple[Path, ...], against: Path | None, fail_on: tuple[str, ...]) -> None:
-    """Make the report of finished runs again, from their folders alone.
+    """Make the report of finished runs (or of all claims) again, from their folders alone.
 
     \b
     Examples:
       python analyze.py reports/latest
+      python analyze.py reports/claims-20260110-101500
       python analyze.py reports/latest --against reports/sample --fail-on 'latency_p99_ms > +10%'
     """
     gates = [Gate.parse(text) for text in fail_on]
     baseline = analyse(RunFolder(against)).summary if against else None
     console, failed = Console(), False
     for path in runs:
+        if (claims := ClaimsFolder(path)).exists():
+            parts = explain_claims(claims)
+            print_claims(claims, parts, console)
+            failed = failed or any(part.row.trust is TrustStatus.INVALID for part in parts)
+            continue
         folder = RunFolder(path)
         analysis = explain(folder)
         print_verdict(analysis, folder, console)

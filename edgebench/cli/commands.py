@@ -1,4 +1,4 @@
-"""python -m edgebench run | plan | check | selftest | up | schema
+"""python -m edgebench run | claims | plan | check | selftest | up | schema
 
 Exit codes: 0 done; 1 the harness failed; 2 the user's input is wrong; 3 measured, but INVALID or off; 130 interrupted.
 """
@@ -17,10 +17,13 @@ from rich.console import Console
 from edgebench import scenario as scenarios
 from edgebench.errors import EdgebenchError, UserError
 from edgebench.model import Cell, Freshness, Load, OriginSpec, Scenario, TierSpec, TrustStatus
+from edgebench.network.profiles import PROFILES
+from edgebench.store import ClaimsFolder, RunFolder
 from edgebench.tiers import kinds
 
 P = ParamSpec("P")
 OUT = Path("reports")
+SCENARIOS = Path("scenarios")
 TARGET_APP_ENV = {"FLASK_TTL_S": "{ttl_s}", "FLASK_CATALOGUE_PATH": "{work}/catalogue.db"}
 """target_app with a cell's TTL and a catalogue of its own, so that no trial finds what another one changed."""
 
@@ -57,6 +60,7 @@ def cli() -> None:
       python -m edgebench run scenarios/quick.toml
       python -m edgebench run scenarios/quick.toml --set axes.ttl_s=[1,60] --set repeats=5
       python -m edgebench run scenarios/quick.toml --app 'shop:create_app()'
+      python -m edgebench claims --only geo,offload
       python -m edgebench up --tier nginx --ttl 60
     """
 
@@ -69,13 +73,17 @@ _ceiling_option = click.option(
     "--ceiling/--no-ceiling", default=True, help="Measure first how much the generator can send (six seconds)."
 )
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_out_option = click.option(
+    "--out", type=_FOLDER, default=OUT, show_default=True, envvar="EDGEBENCH_OUT", help="Where run folders go."
+)
 _app_option = click.option("--app", metavar="MODULE:APP", help="Your own WSGI app in place of the scenario's.")
 
 
 def load_scenario(path: Path, overrides: tuple[str, ...], app: str | None) -> Scenario:
     """The scenario with what the command line changes. Somebody's own app gets its TTLs rewritten by the wrapper."""
     extra = (f'origin.app="{app}"', "origin.rewrite_ttl=true") if app else ()
-    scenario = scenarios.load(path, (*extra, *overrides), kinds=kinds())
+    scenario = scenarios.load(path, (*extra, *overrides), kinds=kinds(), networks=PROFILES)
     if scenario.load.replay is not None:
         from edgebench.load import replay
 
@@ -87,25 +95,65 @@ def load_scenario(path: Path, overrides: tuple[str, ...], app: str | None) -> Sc
 @_scenario_argument
 @_set_option
 @_app_option
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=OUT, help="Where run folders go.")
-@click.option("--resume", type=click.Path(path_type=Path, file_okay=False), help="Finish this interrupted run.")
+@_out_option
+@click.option("--resume", type=_FOLDER, help="Finish this interrupted run.")
 @_ceiling_option
+@click.option("--ceiling-of", type=_FOLDER, envvar="EDGEBENCH_CEILING_OF", hidden=True)
 @one_line_errors
 def run(
-    scenario: Path, overrides: tuple[str, ...], app: str | None, out: Path, resume: Path | None, ceiling: bool
+    scenario: Path,
+    overrides: tuple[str, ...],
+    app: str | None,
+    out: Path,
+    resume: Path | None,
+    ceiling: bool,
+    ceiling_of: Path | None,
 ) -> None:
     """Run a scenario and write its report."""
+    from edgebench.cli.isolation import isolate
+
+    if resume is not None:
+        isolate(RunFolder(resume).read_run().scenario)
+    else:
+        asked = (load_scenario(scenario, overrides, app), scenario, tuple(sys.argv[1:]))
+        isolate(asked[0])
     from edgebench.cli.session import run_scenario  # the libraries it needs take a second to import
 
+    known = ClaimsFolder(ceiling_of).read_record().ceiling if ceiling_of else None
     if resume is not None:
         if overrides or app:
             raise UserError("--resume finishes a run as it was begun: leave out --set and --app")
-        status = run_scenario(None, resume, out, Console(), ceiling=ceiling)
+        status = run_scenario(None, resume, out, Console(), ceiling=known or ceiling)
     else:
-        asked = (load_scenario(scenario, overrides, app), scenario, tuple(sys.argv[1:]))
-        status = run_scenario(asked, None, out, Console(), ceiling=ceiling)
+        status = run_scenario(asked, None, out, Console(), ceiling=known or ceiling)
     if status is TrustStatus.INVALID:
         sys.exit(3)
+
+
+@cli.command()
+@click.option("--form", type=click.Choice(["short", "full"]), default="short", show_default=True, help="Of each run.")
+@click.option("--only", metavar="NAME[,NAME…]", default="", help="Only these scenarios or claims.")
+@click.option("--scenarios", type=_FOLDER, default=SCENARIOS, show_default=True, help="Where the scenario files are.")
+@_out_option
+@click.option("--resume", type=_FOLDER, help="Go on with these claims: what is missing, and what failed.")
+@_ceiling_option
+@one_line_errors
+def claims(form: str, only: str, scenarios: Path, out: Path, resume: Path | None, ceiling: bool) -> None:
+    """Put every claim made for CDNs to the test, one scenario after the other, and write one report.
+
+    \b
+    Exit codes: 0 every claim has a verdict; 1 some could not be run; 3 some figures are INVALID; 130 stopped.
+    """
+    from edgebench.cli import claims as all_claims
+
+    if resume is not None:
+        folder = all_claims.resume(resume)
+    else:
+        names = tuple(name.strip() for name in only.split(",") if name.strip())
+        folder = all_claims.begin(all_claims.Wanted(form, names, scenarios, out, tuple(sys.argv[1:])))
+    status = all_claims.run_claims(folder, Console(), ceiling=ceiling)
+    if status:
+        sys.exit(status)
 
 
 @cli.command()

@@ -74,11 +74,11 @@ def resume(path: Path) -> tuple[RunFolder, Sequence[Trial], OriginSpec]:
 
 
 def run_scenario(
-    asked: Asked | None, resumed: Path | None, out: Path, console: Console, *, ceiling: bool = True
+    asked: Asked | None, resumed: Path | None, out: Path, console: Console, *, ceiling: bool | Ceiling = True
 ) -> TrustStatus:
     """Run or resume, then explain. Returns the verdict; raises what ended it early, after explaining what there is.
 
-    `ceiling`: whether to measure the generator's ceiling first.
+    `ceiling`: the generator's, where it is known, or whether to measure it first.
     """
     if asked is not None:
         folder, trials, origin = begin(asked, out)
@@ -87,9 +87,12 @@ def run_scenario(
         folder, trials, origin = resume(resumed)
     point_latest(folder.path.parent, folder.path)
     console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
+    if isinstance(ceiling, Ceiling):
+        scenario_toml = (folder.path / "scenario.toml").read_text(encoding="utf-8")
+        folder.write_run(replace(folder.read_run(), ceiling=ceiling), scenario_toml)
     try:
         with stoppable():
-            _measure(folder, trials, origin, console, ceiling)
+            _measure(folder, trials, origin, console, ceiling is True)
     except EdgebenchError as error:
         _explain_what_there_is(folder, trials, console)
         how = f"python -m edgebench run --resume {folder.path}"

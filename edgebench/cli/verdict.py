@@ -9,7 +9,7 @@ from edgebench.analysis.results import Analysis
 from edgebench.model import Bound, CellSummary, Summary, TrustStatus
 from edgebench.store import RunFolder
 
-_STYLE = {TrustStatus.VALID: "bold green", TrustStatus.SUSPECT: "bold yellow", TrustStatus.INVALID: "bold red"}
+STYLE = {TrustStatus.VALID: "bold green", TrustStatus.SUSPECT: "bold yellow", TrustStatus.INVALID: "bold red"}
 _WIDE = 130
 """Columns of a terminal that has room for intervals."""
 _COLUMNS = (
@@ -43,7 +43,7 @@ def cell_table(summary: Summary, wide: bool) -> Table:
     table.add_column("trust")
     for cell in summary.cells:
         figures = [_figure(cell, metric, factor, wide) for _, metric, factor in _COLUMNS]
-        table.add_row(cell.id, *figures, f"[{_STYLE[cell.trust]}]{cell.trust.value}[/]")
+        table.add_row(cell.id, *figures, f"[{STYLE[cell.trust]}]{cell.trust.value}[/]")
     return table
 
 
@@ -55,7 +55,7 @@ def print_verdict(analysis: Analysis, folder: RunFolder, console: Console) -> No
         console.print(summary.findings[0].text, highlight=False, markup=False)
     status = summary.trust.status
     remarks = len(summary.trust.reasons)
-    console.print(f"[{_STYLE[status]}]{status.value}[/] ({remarks} remark{'s'[: remarks != 1]})", highlight=False)
+    console.print(f"[{STYLE[status]}]{status.value}[/] ({remarks} remark{'s'[: remarks != 1]})", highlight=False)
     for reason in summary.trust.reasons:
         cells = f" [{', '.join(reason.cells)}]" if reason.cells else ""
         console.print(f"  {reason.code.value}: {reason.text}{cells}", highlight=False, markup=False)

@@ -10,6 +10,8 @@ from edgebench.model import Bound, Estimate
 MISSING = "–"
 AT_LEAST = "≥"
 NBSP = "\u00a0"
+_SHARES = ("ratio", "offload", "points")
+"""Units of shares of 1 and of differences between such."""
 
 
 def missing(value: float | None) -> bool:
@@ -40,13 +42,13 @@ def plain(value: float, places: int) -> str:
 
 
 def scaled(value: float, unit: str) -> float:
-    """The value in the unit it is printed in: ratios are printed as per cent."""
-    return value * 100 if unit == "ratio" else value
+    """The value in the unit it is printed in: shares are printed as per cent, their differences as points."""
+    return value * 100 if unit in _SHARES else value
 
 
 def places_for(value: float, unit: str) -> int:
     """Places after the point for a value (already scaled) of this unit."""
-    if unit == "ratio":
+    if unit in _SHARES:
         return percent_decimals(value)
     if unit == "count" and value == int(value):
         return 0
@@ -55,7 +57,8 @@ def places_for(value: float, unit: str) -> int:
 
 def suffix(unit: str) -> str:
     """What follows the number."""
-    return {"ratio": f"{NBSP}%", "rps": "/s", "count": ""}.get(unit, f"{NBSP}{unit}" if unit else "")
+    known = {"ratio": f"{NBSP}%", "offload": f"{NBSP}%", "rps": "/s", "count": "", "×": "×"}
+    return known.get(unit, f"{NBSP}{unit}" if unit else "")
 
 
 def number(value: float | None, unit: str, *, with_unit: bool = True) -> str:

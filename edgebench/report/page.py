@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from edgebench.analysis.results import Analysis
 from edgebench.report import details, svg, tables, trust
@@ -21,12 +16,14 @@ from edgebench.report.charts.offload import offload_chart
 from edgebench.report.charts.outcomes import outcome_chart
 from edgebench.report.charts.overtime import over_time_chart
 from edgebench.report.charts.throughput import throughput_chart
+from edgebench.report.claim_words import claim_words
 from edgebench.report.correctness import correctness_section
 from edgebench.report.metrics import definitions
+from edgebench.report.pages import date_words, template
 from edgebench.report.palette import PAINT
-from edgebench.report.parts import Chart, Table
+from edgebench.report.parts import Chart
+from edgebench.report.sections import Section, section
 
-_HERE = Path(__file__).parent
 BUDGET_BYTES = 900_000
 """Size above which the page leaves each cell's full list of figures to summary.csv."""
 
@@ -51,30 +48,17 @@ class Report:
     """summary.csv."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A chart as the template shows it."""
-
-    kicker: str
-    slug: str
-    title: str
-    subtitle: str
-    panels: tuple[Markup, ...]
-    table: Table | None
-    note: str
-
-
 def render(analysis: Analysis) -> Report:
     """The whole report. The same analysis gives the same bytes."""
     files: dict[str, str] = {}
     with svg.drawing():
         ctx = data.context(analysis)
-        claim = [_section("The claim", chart, files) for chart in _claim_charts(analysis)]
-        first = _section("Latency", ecdf_chart(ctx), files)
-        sections = [_section(kicker, make(ctx), files) for kicker, make in _CHARTS]
-    html = _html(analysis, ctx, claim, first, sections, full=True)
+        claim = [section("", chart, files) for chart in _claim_charts(analysis)]
+        first = section("Latency", ecdf_chart(ctx), files)
+        sections = [section(kicker, make(ctx), files) for kicker, make in _CHARTS]
+    html = _html(analysis, ctx, claim, [first, *sections], full=True)
     if len(html.encode()) > BUDGET_BYTES:
-        html = _html(analysis, ctx, claim, first, sections, full=False)
+        html = _html(analysis, ctx, claim, [first, *sections], full=False)
     return Report(html, files, tables.summary_csv(analysis))
 
 
@@ -86,14 +70,13 @@ def _html(
     analysis: Analysis,
     ctx: data.Context,
     claim: list[Section],
-    first: Section,
     sections: list[Section],
     *,
     full: bool,
 ) -> str:
-    return _template().render(
+    return template("template.html.j2").render(
         run=analysis.summary.run,
-        started=_date(analysis.summary.run.started),
+        started=date_words(analysis.summary.run.started),
         headline=_headline(analysis),
         findings=[fmt.unbroken(finding.text) for finding in analysis.summary.findings[1:]],
         trust=trust.trust_line(analysis),
@@ -101,9 +84,8 @@ def _html(
         columns=tables.COLUMNS,
         rows=tables.summary_rows(analysis),
         baseline=ctx.baseline.summary.series if ctx.baseline else "",
-        claim=analysis.summary.claim,
+        claim=claim_words(analysis.summary.claim) if analysis.summary.claim else None,
         claim_sections=claim,
-        latency=first,
         sections=sections,
         tiers=details.tier_words(analysis),
         correctness=correctness_section(analysis),
@@ -124,40 +106,6 @@ def _html(
     )
 
 
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["css"] = Markup((_HERE / "style.css").read_text(encoding="utf-8"))
-    return environment.get_template("template.html.j2")
-
-
-def _section(kicker: str, chart: Chart, files: dict[str, str]) -> Section:
-    """Draws the panels; each also becomes a file."""
-    panels = []
-    for panel in chart.panels:
-        slug = _unused(panel.slug, files)
-        raw = svg.render(panel.figure)
-        desc = f"{chart.title}. {chart.subtitle}"
-        files[slug] = svg.standalone(raw, slug, panel.title, desc)
-        panels.append(Markup(svg.inline(raw, slug, panel.title, desc)))
-    return Section(kicker, chart.slug, chart.title, chart.subtitle, tuple(panels), chart.table, chart.note)
-
-
-def _unused(slug: str, taken: Mapping[str, str]) -> str:
-    """Names that differ only in signs share a slug: number them."""
-    number, found = 1, slug
-    while found in taken:
-        number += 1
-        found = f"{slug}-{number}"
-    return found
-
-
 def _headline(analysis: Analysis) -> str:
     findings = analysis.summary.findings
     if findings:
@@ -168,9 +116,3 @@ def _headline(analysis: Analysis) -> str:
 def _missing_trials(analysis: Analysis) -> list[str]:
     run = {trial.record.trial.id for cell in analysis.cells for trial in cell.trials}
     return [planned for planned in analysis.summary.run.planned if planned not in run]
-
-
-def _date(started: str) -> str:
-    """`2026-01-10 10:15 UTC`."""
-    date, _, time = started.partition("T")
-    return f"{date} {time[:5]} UTC" if time.endswith(("Z", "+00:00")) else started

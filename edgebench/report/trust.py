@@ -12,7 +12,7 @@ from edgebench.model import Outcome, Reason, TrustStatus
 from edgebench.report import format as fmt
 from edgebench.report.tables import TRUST_ICONS
 
-_WORDS = {
+WORDS = {
     TrustStatus.VALID: "These numbers can be trusted.",
     TrustStatus.SUSPECT: "Read these numbers with the warnings below.",
     TrustStatus.INVALID: "Do not use these numbers.",
@@ -54,7 +54,7 @@ def trust_line(analysis: Analysis) -> TrustLine:
         ("Errors", _errors(trials)),
     )
     icon = TRUST_ICONS[trust.status]
-    return TrustLine(trust.status, icon, _WORDS[trust.status], facts, _count(trust.reasons))
+    return TrustLine(trust.status, icon, WORDS[trust.status], facts, count_words(trust.reasons))
 
 
 def _schedule(trials: Iterable[TrialResult]) -> str:
@@ -126,7 +126,8 @@ def reason_groups(analysis: Analysis) -> list[ReasonGroup]:
     return [group for _, group in sorted(found, key=lambda pair: (pair[0], pair[1].code))]
 
 
-def _count(reasons: Iterable[Reason]) -> str:
+def count_words(reasons: Iterable[Reason]) -> str:
+    """`2 warnings, 1 note`."""
     notes = [reason.status is TrustStatus.VALID for reason in reasons]
     words = [fmt.plural(len(notes) - sum(notes), "warning")] if not all(notes) else ["No warnings"]
     return ", ".join(words + ([fmt.plural(sum(notes), "note")] if any(notes) else []))
