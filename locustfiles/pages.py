@@ -2,7 +2,7 @@
 
 A new visitor has no connection and an empty browser cache. A visitor who comes back a day later has no connection
 either, and a browser cache: what is immutable is not asked for again, the rest with If-None-Match. Half of the visitors
-come back, to another page. --rate counts visitors, not requests.
+come back, to the page they know. --rate counts visitors, not requests.
 
     locust -f locustfiles/pages.py --host http://127.0.0.1:8000 --rate 10      # web UI on http://localhost:8089
 """
@@ -36,6 +36,6 @@ class Visitor(EdgeUser):
 
     @task
     def look_and_come_back(self) -> None:
-        first, second = self.page(), self.page()
-        self.browser.first_visit(*first)
-        self.browser.return_visit(*second)
+        page = self.page()
+        self.browser.first_visit(*page)
+        self.browser.return_visit(*page)
