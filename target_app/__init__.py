@@ -8,6 +8,7 @@ The keys that can be set are in `config.Settings`.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from target_app import account, api, errors, health, media, pages, pictures, sta
 from target_app.assets import load_assets
 from target_app.caching import Policies
 from target_app.clips import open_clips
+from target_app.compression import compress_answer, parse_codings
 from target_app.config import Settings
 from target_app.database import Database
 from target_app.shop import EXTENSION, ProductIdConverter, Shop, close_db
@@ -40,6 +42,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         assets=load_assets(
             Path(app.root_path) / "static",
             settings.cdn_url,
+            codings=parse_codings(settings.codings),
             versioned=settings.versioned_static,
             release=release,
             published=settings.published_path,
@@ -54,6 +57,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     errors.register(app)
     app.teardown_appcontext(close_db)
     app.after_request(_cache_nothing_by_accident)
+    if settings.compress_pages:
+        app.after_request(partial(compress_answer, codings=parse_codings(settings.codings)))
     return app
 
 

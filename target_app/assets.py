@@ -1,29 +1,22 @@
 """Static files, read once at start: named by content, compressed, ready to be sent."""
 
-import gzip
 import hashlib
 import mimetypes
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import brotli
-from werkzeug.datastructures import Accept
-
 from target_app.caching import content_etag
+from target_app.compression import IDENTITY, TEXTS, compressed_once
 
 HASH_LENGTH = 12
-COMPRESSIBLE = {"text/css", "text/javascript", "image/svg+xml"}
 # Spelled out, because what `mimetypes` knows differs from machine to machine.
 MIMETYPES = {".js": "text/javascript", ".woff2": "font/woff2", ".webp": "image/webp"}
 
 # Of these a release changes the bytes.
 STAMPED = {".css", ".js"}
-
-# What of equal q-value is preferred comes first.
-ENCODINGS = ("br", "gzip", "identity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +29,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A static file; `variants` maps content codings to bytes and always has "identity"."""
+    """A static file; `variants` maps content codings to bytes, the one liked best first, and always has "identity"."""
 
     hashed_name: str
     mimetype: str
@@ -44,14 +37,15 @@ class Asset:
 
     @property
     def compressible(self) -> bool:
-        return self.mimetype in COMPRESSIBLE
+        return len(self.variants) > 1
 
 
 class Published:
     """A folder to which every release adds its hashed files, and from which none takes any away."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, codings: Sequence[str]) -> None:
         self._folder = folder
+        self._codings = codings
         self._read: dict[str, Asset] = {}
 
     def add(self, assets: Iterable[Asset]) -> None:
@@ -71,7 +65,7 @@ class Published:
             path = self._folder / hashed_name
             if match is None or not path.is_file():
                 return None
-            asset = _asset(match[1] + match[2], path.read_bytes())
+            asset = _asset(match[1] + match[2], path.read_bytes(), self._codings)
             if asset.hashed_name != hashed_name:
                 return None
             self._read[hashed_name] = asset
@@ -110,9 +104,16 @@ class Assets:
 
 
 def load_assets(
-    folder: Path, cdn_url: str = "", *, versioned: bool = True, release: str = "", published: Path | None = None
+    folder: Path,
+    cdn_url: str = "",
+    *,
+    codings: Sequence[str] = ("br", "gzip"),
+    versioned: bool = True,
+    release: str = "",
+    published: Path | None = None,
 ) -> Assets:
-    """Read every file below `folder`. `release`: its name is written into styles and scripts, if there is one.
+    """Read every file below `folder`, and keep it in all of `codings`, where it is a text. `release`: its name is
+    written into styles and scripts, if there is one.
 
     Style sheets come last: they link to the others, and their own hash covers those names.
     """
@@ -126,9 +127,9 @@ def load_assets(
             body = link_css(body.decode(), by_name, versioned=versioned).encode()
         if path.suffix in STAMPED:
             body = stamp + body
-        by_name[name] = _asset(name, body)
+        by_name[name] = _asset(name, body, codings)
     names = {asset.hashed_name: name for name, asset in by_name.items()}
-    keeper = Published(published) if published is not None else None
+    keeper = Published(published, codings) if published is not None else None
     if keeper is not None:
         keeper.add(by_name.values())
     return Assets(cdn_url, by_name, names, versioned, keeper)
@@ -143,25 +144,12 @@ def link_css(css: str, assets: Mapping[str, Asset], *, versioned: bool = True) -
     return re.sub(r'url\("([^"]+)"\)', lambda found: f'url("{linked(found[1])}")', css)
 
 
-def choose_encoding(accepted: Accept, available: Mapping[str, Variant]) -> str:
-    """The content coding to answer `Accept-Encoding` with (RFC 9110 12.5.3)."""
-
-    def quality(encoding: str) -> float:
-        # Identity is what is left when nothing else is wanted, listed or not.
-        least = 0.0001 if encoding == "identity" else 0.0
-        return max(least, accepted.quality(encoding))
-
-    return max((coding for coding in ENCODINGS if coding in available), key=quality)
-
-
-def _asset(name: str, body: bytes) -> Asset:
+def _asset(name: str, body: bytes, codings: Sequence[str]) -> Asset:
     path = PurePosixPath(name)
     digest = hashlib.sha256(body).hexdigest()[:HASH_LENGTH]
     mimetype = MIMETYPES.get(path.suffix) or mimetypes.guess_type(name)[0]
     mimetype = mimetype or "application/octet-stream"
-    bodies = {"identity": body}
-    if mimetype in COMPRESSIBLE:
-        bodies["gzip"] = gzip.compress(body, compresslevel=9, mtime=0)
-        bodies["br"] = brotli.compress(body, quality=11)
+    coded = codings if mimetype in TEXTS else ()
+    bodies = {**{coding: compressed_once(body, coding) for coding in coded}, IDENTITY: body}
     variants = {coding: Variant(data, content_etag(data)) for coding, data in bodies.items()}
     return Asset(path.with_stem(f"{path.stem}.{digest}").as_posix(), mimetype, variants)

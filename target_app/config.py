@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+from target_app.compression import parse_codings
+
 PRIVATE = "private, no-store"
 DEMO_SECRET_KEY = "demo-key-change-me"
 
@@ -38,6 +40,10 @@ class Settings:
     versioned_static: bool = True
     """Whether pages link to static files by names that change with the content. Those are kept for a year; plain names
     for `ttl_static_s`, so that a deployment takes so long to reach everybody."""
+    codings: str = "br,gzip"
+    """Content codings static files are kept in besides plain, the one liked best first: of br, zstd and gzip."""
+    compress_pages: bool = False
+    """Whether pages and JSON are compressed, too, by the same codings, each time they are sent."""
     release_path: Path | None = None
     """A file with the name of the release, read at start and written into pages, styles and scripts as a build does it.
     None: they name none."""
@@ -70,8 +76,11 @@ class Settings:
                 _check_seconds(name.upper(), value, optional=name not in ("ttl_s", "ttl_media_s"))
             elif name.endswith("_path"):
                 values[name] = Path(str(value)).absolute() if value else None
-        if not isinstance(values["versioned_static"], bool):
-            raise ValueError(f"VERSIONED_STATIC must be true or false, not {values['versioned_static']!r}")
+        for name in ("versioned_static", "compress_pages"):
+            if not isinstance(values[name], bool):
+                raise ValueError(f"{name.upper()} must be true or false, not {values[name]!r}")
+        values["codings"] = str(values["codings"] or "")
+        parse_codings(values["codings"])
         # The environment is read as JSON, so a secret of digits arrives as a number.
         values["secret_key"] = str(values["secret_key"])
         values["cdn_url"] = str(values["cdn_url"] or "").rstrip("/")

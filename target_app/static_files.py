@@ -3,8 +3,8 @@ each time."""
 
 from flask import Blueprint, Response, abort, request
 
-from target_app.assets import choose_encoding
 from target_app.caching import IMMUTABLE, cacheable, client_has, not_modified, public
+from target_app.compression import choose_coding
 from target_app.shop import current_shop
 
 bp = Blueprint("static_files", __name__)
@@ -17,7 +17,7 @@ def serve(path: str) -> Response:
     if found is None:
         abort(404)
     asset, by_hash = found
-    encoding = choose_encoding(request.accept_encodings, asset.variants)
+    encoding = choose_coding(request.accept_encodings, asset.variants)
     variant = asset.variants[encoding]
     plain = public(0) if shop.assets.versioned else shop.policies.static
     cache_control = IMMUTABLE if by_hash else plain
