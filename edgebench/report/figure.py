@@ -147,5 +147,5 @@ def from_zero(axes: Axes, axis: str, highest: float) -> None:
         axes.set_xlim(*limits)
     else:
         axes.set_ylim(*limits)
-    places = 0 if step >= 1 and step == int(step) else 2 if step < 0.1 else 1
+    places = 0 if step >= 1 and step == int(step) else 2 if abs(step - round(step, 1)) > 1e-9 else 1
     ticks(axes, axis, values, lambda value: plain(value, places) if math.isfinite(value) else MISSING)

@@ -18,7 +18,6 @@ Table `cells`, a row per cell: tier, kind, profile, variant, leaks, checked, sto
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pandas as pd
@@ -120,19 +119,19 @@ def _name(row: SimpleNamespace) -> str:
 def _forgetful(rows: pd.DataFrame) -> str:
     """What happens where the app forgets, caches as shipped first."""
     parts = []
-    for profile, words in ((Profile.DEFAULT.value, "as their packages ship them"), ("", "as edgebench sets them up")):
-        mine = rows[(rows["profile"] == Profile.DEFAULT.value) == bool(profile)]
+    shipped = rows["profile"] == Profile.DEFAULT.value
+    for mine, words in ((rows[shipped], "as shipped"), (rows[~shipped], "as edgebench sets them up")):
         if len(mine):
-            parts.append(f"of the {count(len(mine), 'cache')} {words}, {_gave_away(mine)}")
+            parts.append(f"{words}, {_gave_away(mine)}")
     return f"When the app forgets to say private: {'; '.join(parts)}." if parts else ""
 
 
 def _gave_away(rows: pd.DataFrame) -> str:
     away = rows[rows["leaks"] > 0]
-    names: Sequence[str] = [
-        f"{row.kind} ({row.leaks:,} of {row.checked:,}, {percent(row.share)})" for row in records(away)
-    ]
-    return f"{listed(names)} gave answers to others" if names else "none gave an answer to another"
+    if away.empty:
+        return f"none of {count(len(rows), 'cache')} gave an answer to somebody else"
+    names = [f"{row.kind} ({row.leaks:,} of {row.checked:,} answers, {percent(row.share)})" for row in records(away)]
+    return f"{len(away)} of {count(len(rows), 'cache')} gave answers to somebody else: {listed(names)}"
 
 
 def _marked(rows: pd.DataFrame) -> str:
@@ -141,7 +140,7 @@ def _marked(rows: pd.DataFrame) -> str:
     checked = count(int(rows["checked"].sum()), "private answer")
     if not rows["leaks"].sum():
         return f"When it says it, none of {checked} through {count(len(rows), 'set-up')} reached anybody else."
-    return f"Even when it says it, of the {count(len(rows), 'set-up')} {_gave_away(rows)}."
+    return f"Even when it says it, {_gave_away(rows)}."
 
 
 def _why(verdict: ClaimVerdict, away: pd.DataFrame, doubtful: str) -> str:
