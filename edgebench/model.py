@@ -138,6 +138,15 @@ class Load:
         """How long the filling takes: a request for each key, at the load's rate."""
         return self.keys / self.rate_rps if self.fill and self.rate_rps > 0 else 0.0
 
+    def least_warm_up_s(self, ttl_s: float | None) -> float:
+        """One TTL, so that what was stored at the start has expired once, where that matters; and the filling, with a
+        second and a half beyond it, which the test for a steady hit ratio looks at."""
+        if self.has_step:
+            return self.warm_up_s
+        ttl_s = ttl_s or 0.0
+        expired_s = 0.0 if self.most_expiries(ttl_s) <= FEW_EXPIRIES else ttl_s
+        return min(max(expired_s, self.fill_s + 1.5 if self.fill else 0.0), self.warm_up_s)
+
     def most_expiries(self, ttl_s: float) -> float:
         """At most this share of requests meets an answer that has expired, in the long run: N / (R·T).
 

@@ -22,6 +22,7 @@ PROBE_PREFIX = "/__edgebench__/"
 SAFE_METHODS = ("GET", "HEAD")
 _NULLABLE = {
     "origin_seq": np.int64, "age_s": np.int32, "ttl_s": np.int32, "stale_ok_s": np.int32, "digest": np.int64,
+    "stored_bytes": np.int64,
 }  # fmt: skip
 
 

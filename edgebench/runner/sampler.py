@@ -36,17 +36,21 @@ def _totals(processes: Iterable[psutil.Process]) -> _Totals:
 class Sampler:
     """Collects one row per role and call. The first call of a role only sets its zero."""
 
-    rows: list[tuple[int, str, float, int, int, int]] = field(default_factory=list)
+    rows: list[tuple[int, str, float, int, int, int, int | None]] = field(default_factory=list)
     _last: dict[str, _Totals] = field(default_factory=dict)
 
-    def sample(self, at_ns: int, roles: Mapping[str, Iterable[psutil.Process]]) -> None:
+    def sample(
+        self, at_ns: int, roles: Mapping[str, Iterable[psutil.Process]], stored_bytes: int | None = None
+    ) -> None:
         for role, processes in roles.items():
             now = _totals(processes)
             before = self._last.get(role)
             self._last[role] = now
             if before is not None:
                 spent = (max(now.cpu_s - before.cpu_s, 0.0), now.rss_bytes, now.threads)
-                self.rows.append((at_ns, role, *spent, max(now.context_switches - before.context_switches, 0)))
+                stored = stored_bytes if role == "tier" else None
+                switches = max(now.context_switches - before.context_switches, 0)
+                self.rows.append((at_ns, role, *spent, switches, stored))
 
     def table(self) -> pa.Table:
         columns = list(zip(*self.rows, strict=True)) or [()] * len(PROCESSES)

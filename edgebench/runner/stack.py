@@ -228,6 +228,12 @@ class Stack:
             return f"{self.services[1].name} (pid {self.services[1].pid}) is alive and does not answer"
         return ""
 
+    def stored_bytes(self) -> int | None:
+        """What the tier's store takes up now; None where nobody tells."""
+        if self.adapter is None or self.place is None:
+            return None
+        return self.adapter.stored_bytes(require(self.adapter), self.place)
+
     def record(self) -> TierRecord:
         """The tier as it runs now, with its counters."""
         adapter = self.adapter

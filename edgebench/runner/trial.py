@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,24 @@ import pyarrow as pa
 from edgebench.errors import EdgebenchError
 from edgebench.load import samples as load_samples
 from edgebench.model import (
-    FEW_EXPIRIES,
+    LOOPBACK,
     Arrivals,
     Load,
     LoadModel,
+    NetworkSpec,
     OriginSpec,
     Placement,
     TierRecord,
     Trial,
     TrialRecord,
 )
+from edgebench.network.possible import realtime_allowed
+from edgebench.network.topology import CLIENT
 from edgebench.origin import rows as origin_rows
+from edgebench.runner.deployment import Conducted, Deployment, first_wait_s
 from edgebench.runner.faults import Faults
 from edgebench.runner.guardian import Guardian
+from edgebench.runner.network import network_of
 from edgebench.runner.sampler import Sampler
 from edgebench.runner.services import Hung, Service, ServiceFailed, exit_text, log_tail
 from edgebench.runner.stack import Stack
@@ -61,6 +66,8 @@ class Bench:
     origin: OriginSpec
     placement: Placement
     guardian: Guardian
+    networks: Mapping[str, NetworkSpec] = field(default_factory=dict)
+    """Those of the cells, by name; loopback is none."""
 
 
 @dataclass
@@ -87,24 +94,16 @@ def generator_argv(
         "--host": url, "--users": load.users, "--spawn-rate": load.users,
         **_arrival_options(load), **({"--ca-file": ca} if ca is not None else {}),
         "--keys": load.keys, "--zipf": load.zipf_s, "--seed": trial.seed, "--private-share": load.private_share,
-        "--warm-up-min": warm_up_min_s(load, trial.cell.freshness.ttl_s), "--warm-up-max": load.warm_up_s,
+        "--warm-up-min": load.least_warm_up_s(trial.cell.freshness.ttl_s), "--warm-up-max": load.warm_up_s,
         "--measure": load.measure_s, "--record": record, "--wait-for": go, "--loglevel": "WARNING",
     }  # fmt: skip
     flat = tuple(str(part) for pair in options.items() for part in pair)
     base = (sys.executable, "-m", "locust", "-f", str(bench.locustfile), "--headless", "--only-summary")
-    # A core of its own may be burned for the sake of punctuality; a shared one is the server's, too.
-    spin = "--no-spin" if bench.placement.shared else "--spin"
+    # A core of its own may be burned for the sake of punctuality; a shared one is the server's, too, or the relay's.
+    shared = bench.placement.shared or (trial.cell.network != LOOPBACK and not realtime_allowed())
+    spin = "--no-spin" if shared else "--spin"
     fill = ("--fill",) if load.fill else ()
     return (*base, spin, *fill, "--no-parquet", "--exit-code-on-error", "0", *flat)
-
-
-def warm_up_min_s(load: Load, ttl_s: int | None) -> float:
-    """One TTL, so that what was stored at the start has expired once, where that matters; and the filling, with a
-    second and a half beyond it, which the test for a steady hit ratio looks at."""
-    expired_s = float(ttl_s or 0)
-    if load.most_expiries(expired_s) <= FEW_EXPIRIES:
-        expired_s = 0.0
-    return min(max(expired_s, load.fill_s + 1.5 if load.fill else 0.0), load.warm_up_s)
 
 
 def _arrival_options(load: Load) -> dict[str, object]:
@@ -138,7 +137,9 @@ def run_trial(trial: Trial, bench: Bench, folder: TrialFolder, tell: Callable[[s
     shutil.rmtree(folder.path, ignore_errors=True)
     work = folder.path.resolve() / "work"  # caches take relative paths for relative to their own folder
     work.mkdir(parents=True)
-    stack = Stack(trial.cell, bench.origin, work, bench.placement.system, bench.guardian)
+    spec = None if trial.cell.network == LOOPBACK else bench.networks[trial.cell.network]
+    network = network_of(spec, work, bench.placement, bench.guardian)
+    stack = Stack(trial.cell, bench.origin, work, bench.placement.system, bench.guardian, network=network)
     attempt = _Attempt(trial, bench, folder, work, stack)
     try:
         tell("starting")
@@ -180,21 +181,26 @@ class _Attempt:
         self.generator_argv: tuple[str, ...] = ()
         self.raw = work / "samples"
         self.faults = Faults(stack, self.raw, trial.seed)
+        self.deployment = Deployment(stack, self.raw)
+        self.conducted: tuple[Conducted, ...] = (self.faults, self.deployment)
 
     def run(self, tell: Callable[[str], None]) -> None:
         """Start generator and system at once, let the generator go when the system answers, stop both."""
         self.raw.mkdir()
         go = self.work / "go"
         self.generator_argv = generator_argv(self.bench, self.stack.url, self.trial, self.raw, go, self.stack.ca)
-        generator = Service(
-            "generator", "generator", self.generator_argv, {"PYTHONDONTWRITEBYTECODE": "1"},
-            self.work / "generator.log", self.bench.placement.generator, self.bench.guardian,
-        )  # fmt: skip
-        generator.start()
         with contextlib.ExitStack() as ending:
+            network = ending.enter_context(self.stack.network)
+            generator = Service(
+                "generator", "generator", (*network.prefix(CLIENT), *self.generator_argv),
+                {"PYTHONDONTWRITEBYTECODE": "1"},
+                self.work / "generator.log", self.bench.placement.generator, self.bench.guardian,
+            )  # fmt: skip
+            generator.start()
             ending.callback(self._stop, generator)
             ending.enter_context(self.stack)
             ending.callback(self._stop, generator)  # before the system, so that its last answers are not refusals
+            network.begin()
             self.clock = _Clock.now()
             go.touch()
             tell("measuring")
@@ -215,13 +221,16 @@ class _Attempt:
         written: tuple[int, ...] = ()
         written_at = time.monotonic()
         while (code := generator.popen.poll()) is None:
-            self.faults.look()
+            for each in self.conducted:
+                each.look()
             self.stack.check()
             now = time.monotonic()
             if now >= next_sample:
                 next_sample += SAMPLE_EVERY_S
                 roles = {"generator": list(generator.members.values()), **self.stack.roles()}
-                self.sampler.sample(time.monotonic_ns() - self.clock.monotonic_ns, roles)
+                # Where the store is meant to be full, what is in it is asked for, too: that costs some milliseconds.
+                stored_bytes = self.stack.stored_bytes() if self.trial.cell.load.fill else None
+                self.sampler.sample(time.monotonic_ns() - self.clock.monotonic_ns, roles, stored_bytes)
                 self._check_disk()
                 before, written = written, origin_rows.last_written(self.stack.ledger)
                 if written != before or now - written_at > QUIET_S:
@@ -230,12 +239,13 @@ class _Attempt:
                     written_at = now
             if now > deadline:
                 raise Hung(f"the generator (pid {generator.pid}) did not end in time; see {generator.log}")
-            time.sleep(self.faults.wait_s(POLL_S))
+            time.sleep(first_wait_s(self.conducted, POLL_S))
         self.faults.finish()
         self.stack.check()
         if code != 0:
             self._check_disk()
             raise ServiceFailed(f"the generator ended with {exit_text(code)}: {log_tail(generator.log)}")
+        self.deployment.finish()
 
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self.work).free
@@ -262,7 +272,7 @@ class _Attempt:
             origin_argv=self._portable(self.stack.origin_argv),
             generator_argv=self._portable(self.generator_argv), exit_states=dict(self.stack.exit_states),
             load={name: float(value) for name, value in generator.items() if isinstance(value, int | float)},
-            faults=self.faults.finish(),
+            faults=self.faults.finish(), events=self.deployment.events, network=self.stack.network.record(),
         )  # fmt: skip
         for log in [path for path in self.work.glob("*.log") if path.stat().st_size]:
             log.replace(self.folder.path / log.name)

@@ -88,5 +88,4 @@ def estimate_s(trial: Trial) -> tuple[float, float]:
     """Shortest and longest duration of a trial in seconds: the warm-up takes from one TTL to its cap."""
     load = trial.cell.load
     rest_s = load.measure_s + TRIAL_OVERHEAD_S
-    least_s = load.warm_up_s if load.has_step else min(trial.cell.freshness.ttl_s or 0, load.warm_up_s)
-    return least_s + rest_s, load.warm_up_s + rest_s
+    return load.least_warm_up_s(trial.cell.freshness.ttl_s) + rest_s, load.warm_up_s + rest_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import time
 import zlib
 from collections.abc import Iterable, Mapping

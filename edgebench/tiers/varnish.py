@@ -110,13 +110,9 @@ class Varnish(Adapter):
 
     def counters(self, binary: Binary, place: Place) -> Mapping[str, float]:
         """Without the harness's own requests. MAIN.client_req is of no use: who waited for a fetch counts twice."""
-        done = subprocess.run(
-            [_beside(binary, "varnishstat") or "varnishstat", "-n", str(place.directory / "workdir"), "-j"],
-            capture_output=True, text=True, timeout=10, check=False,
-        )  # fmt: skip
-        if done.returncode:
+        found = _statistics(binary, place)
+        if not found:
             return {}
-        found = {name: float(entry["value"]) for name, entry in json.loads(done.stdout)["counters"].items()}
         probes = sum(value for name, value in found.items() if name.endswith(_PROBES))
         counted = {ours: found.get(theirs, 0.0) for ours, theirs in _COUNTERS.items()}
         counted["passes"] -= probes
@@ -124,12 +120,27 @@ class Varnish(Adapter):
         counted["origin_requests"] = sum(value for name, value in found.items() if name.endswith(_ORIGINS))
         return counted
 
+    def stored_bytes(self, binary: Binary, place: Place) -> int | None:
+        found = _statistics(binary, place).get("SMA.s0.g_bytes")
+        return None if found is None else int(found)
+
     def purge(self, binary: Binary, place: Place, key: str | None = None) -> None:
         """One key with all its variants, as asked for by the Host of clients; or all that is stored so far."""
         host = {"Host": f"{place.client_host}:{place.port}"}
         status = ask(place, "BAN", "/") if key is None else ask(place, "PURGE", key, host)
         if status != 200:
             raise PurgeFailed(f"varnish answered {status} when asked to forget {key or 'everything'}")
+
+
+def _statistics(binary: Binary, place: Place) -> dict[str, float]:
+    """varnishd's counters by name; empty where it does not say."""
+    done = subprocess.run(
+        [_beside(binary, "varnishstat") or "varnishstat", "-n", str(place.directory / "workdir"), "-j"],
+        capture_output=True, text=True, timeout=10, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        return {}
+    return {name: float(entry["value"]) for name, entry in json.loads(done.stdout)["counters"].items()}
 
 
 def _beside(binary: Binary, tool: str) -> str | None:
