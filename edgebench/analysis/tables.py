@@ -48,6 +48,11 @@ def read_trial(record: TrialRecord, folder: TrialFolder) -> TrialTables:
     )
 
 
+def read_ledger(folder: TrialFolder) -> pd.DataFrame:
+    """The ledger of one trial, as in TrialTables. StoreError where it is not readable."""
+    return _without_probes(frame(folder.read_table("ledger")))
+
+
 def frame(table: pa.Table) -> pd.DataFrame:
     """A table of store as a frame. Whole numbers that may be null stay whole: a stamp does not survive as a float."""
     nullable = [name for name in table.column_names if name in _NULLABLE]
