@@ -44,7 +44,7 @@ def _call(name: str, *arguments: int) -> None:
         raise OSError(error, f"{name}: {os.strerror(error)}")
 
 
-def _in_thread(work: Callable[[], T]) -> T:
+def in_thread(work: Callable[[], T]) -> T:
     """A namespace is a thread's own: one that has moved is used once and ends."""
     results: list[T] = []
     errors: list[BaseException] = []
@@ -81,7 +81,7 @@ class Namespace:
                     (Path("/proc/sys") / name).write_text(value)
             return fd
 
-        return cls(_in_thread(make))
+        return cls(in_thread(make))
 
     @property
     def path(self) -> str:
@@ -95,7 +95,7 @@ class Namespace:
             _call("setns", self.fd, _CLONE_NEWNET)
             return work()
 
-        return _in_thread(inside)
+        return in_thread(inside)
 
     def socket(self, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
         """An IPv4 socket of this namespace."""

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from edgebench.errors import UserError
-from edgebench.network.namespaces import ip_batch
+from edgebench.network.namespaces import in_thread, ip_batch
+from edgebench.network.relay import REALTIME
 
 INSIDE = "EDGEBENCH_NAMESPACE_OF"
 """Set to the pid of the process that is in a namespace of its own: its children are not meant."""
@@ -90,6 +91,22 @@ def _way_out() -> str:
             name = setting.replace("/", ".")
             return f"{name} is {value} here: set it (sysctl -w {name}={allows}), or run as root"
     return "run as root; in a container, start it with the capabilities SYS_ADMIN and NET_ADMIN, or privileged"
+
+
+@cache
+def realtime_allowed() -> bool:
+    """Whether the relay may have its core whenever it wants it (root, mostly)."""
+    if not hasattr(os, "sched_setscheduler"):
+        return False
+    return in_thread(_try_realtime)  # the policy is a thread's own
+
+
+def _try_realtime() -> bool:
+    try:
+        os.sched_setscheduler(0, REALTIME, os.sched_param(1))
+    except OSError:
+        return False
+    return True
 
 
 def is_inside() -> bool:

@@ -35,6 +35,7 @@ _BUCKETS = 2000
 _ETHERNET_BYTES = 14
 """Rates are those of IP packets, as access lines are sold."""
 _IDLE_S = 0.5
+REALTIME = getattr(os, "SCHED_RR", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ def be_punctual() -> None:
     """Wake up to the microsecond, before whoever else wants the core, and never stop to tidy up."""
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
     with contextlib.suppress(OSError):  # root only
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        os.sched_setscheduler(0, REALTIME, os.sched_param(1))
     gc.disable()
 
 

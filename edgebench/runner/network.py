@@ -18,7 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from edgebench.model import LinkRecord, NetworkRecord, NetworkSpec
+from edgebench.model import LinkRecord, NetworkRecord, NetworkSpec, Placement
 from edgebench.network import possible, verify
 from edgebench.network.line import LineSpec, lines_of
 from edgebench.network.namespaces import Namespace, NetworkFailed, ip_batch, turn_offloads_off
@@ -53,7 +53,10 @@ class Network(Protocol):
         """A TCP socket of a node."""
 
     def verify(self) -> None:
-        """Measure it, and begin to count."""
+        """Measure it."""
+
+    def begin(self) -> None:
+        """From now on it is counted what is done to packets."""
 
     def record(self) -> NetworkRecord | None:
         """What was asked for, measured and done to packets; complete when it is down. None: there is nothing to say."""
@@ -83,6 +86,9 @@ class Loopback:
     def verify(self) -> None:
         pass
 
+    def begin(self) -> None:
+        pass
+
     def record(self) -> NetworkRecord | None:
         return None
 
@@ -97,8 +103,9 @@ class Emulated:
     name: str
     topology: Topology
     directory: Path
-    cores: Sequence[int]
-    """Of the relay: the generator's, so that it takes nothing away from the system under test."""
+    placement: Placement
+    """The relay runs on the generator's core, so that it takes nothing away from the system under test. Where it may
+    not have it whenever it wants it, any core that is free is better than to be late."""
     guardian: Guardian
     netem: bool = field(default_factory=lambda: possible.possible().netem)
     lines: Sequence[tuple[LineSpec, LineSpec]] | None = None
@@ -166,10 +173,12 @@ class Emulated:
             {"interfaces": self._wiring.relay_interfaces(number), "lines": [asdict(line) for line in lines]}
             for number, lines in enumerate(self.lines)
         ]
+        both = (*self.placement.generator, *self.placement.system)
+        cores = self.placement.generator if possible.realtime_allowed() else tuple(sorted(set(both)))
         plan = json.dumps({"report": str(self._report), "links": links})
         relay = Service(
             "relay", "network", (sys.executable, "-m", "edgebench.network.relay", plan), {},
-            self.directory / "relay.log", self.cores, self.guardian,
+            self.directory / "relay.log", cores, self.guardian,
         )  # fmt: skip
         self.services.append(relay)
         self._report.unlink(missing_ok=True)
@@ -184,6 +193,8 @@ class Emulated:
 
     def verify(self) -> None:
         self._measured = verify.measure(self.topology, self._namespaces)
+
+    def begin(self) -> None:
         for relay in self.services:
             relay.send_signal(signal.SIGUSR1)
 
@@ -223,9 +234,9 @@ def _tc_batch(lines: Sequence[str]) -> None:
 
 
 def network_of(
-    spec: NetworkSpec | None, directory: Path, cores: Sequence[int], guardian: Guardian
+    spec: NetworkSpec | None, directory: Path, placement: Placement, guardian: Guardian
 ) -> Loopback | Emulated:
     """The network of a cell; None: loopback. `directory`: of the trial."""
     if spec is None:
         return Loopback()
-    return Emulated(spec.name, topology_of(spec), directory, cores, guardian)
+    return Emulated(spec.name, topology_of(spec), directory, placement, guardian)

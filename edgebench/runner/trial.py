@@ -259,7 +259,8 @@ class _Attempt:
         start_ns = self.clock.monotonic_ns
         generator = _generator_facts(self.raw)
         load_samples.write_parquet(self.raw, self.folder.path / "samples.parquet", start_ns)
-        self.folder.write_table("ledger", origin_rows.read(self.stack.ledger, start_ns))
+        ledger = [origin_rows.read(self.stack.ledger, start_ns), self.stack.bucket_rows(self.clock.wall_ns)]
+        self.folder.write_table("ledger", pa.concat_tables(ledger).sort_by("start_ns"))
         self.folder.write_table("processes", self.sampler.table())
         self.folder.write_table("tier_log", self._tier_log())
         record = TrialRecord(
