@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgebench.model import ClaimResult, ClaimVerdict
+from edgebench.model import ClaimResult, ClaimVerdict, ReasonCode, Trust, TrustStatus
 
 CLAIMED: Mapping[str, str] = {
     "geo": "Users are served from nearby: lower latency, faster page loads",
@@ -24,6 +24,18 @@ CLAIMED: Mapping[str, str] = {
     "swr": "Stale-while-revalidate hides the refresh",
 }
 """By the name a scenario gives in `claim`."""
+
+
+_SOUGHT: Mapping[str, frozenset[ReasonCode]] = {"privacy": frozenset({ReasonCode.LEAK})}
+"""Reasons not to use a cell's figures that are the very thing a claim's scenario looks for."""
+
+
+def claim_trust(claim: str, trust: Trust) -> Trust:
+    """How far what was found out about a claim can be trusted: as the run, but for what was sought and found."""
+    sought = _SOUGHT.get(claim, frozenset())
+    reasons = tuple(reason for reason in trust.reasons if reason.code not in sought)
+    order = list(TrustStatus)
+    return Trust(max((reason.status for reason in reasons), key=order.index, default=TrustStatus.VALID), reasons)
 
 
 def place(claim: str) -> int:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgebench.analysis.claimed import untested
+from edgebench.analysis.claimed import claim_trust, untested
 from edgebench.analysis.results import Analysis
 from edgebench.model import ClaimRow, ClaimRun, ClaimsRecord, ClaimVerdict, Trust, TrustStatus
-from edgebench.report import details, svg, trust
+from edgebench.report import details, svg
 from edgebench.report import format as fmt
 from edgebench.report.charts.claims import charts_of
 from edgebench.report.claim_words import ClaimWords, claim_words
@@ -17,6 +17,7 @@ from edgebench.report.pages import date_words, template
 from edgebench.report.palette import PAINT
 from edgebench.report.sections import Section, section
 from edgebench.report.tables import TRUST_ICONS
+from edgebench.report.trust import count_words
 
 FORM_WORDS: Mapping[str, str] = {
     "short": "short: a few repeats of a few seconds, enough for a verdict; the full form narrows the intervals",
@@ -51,11 +52,12 @@ def claim_part(run: ClaimRun, report: str, analysis: Analysis) -> ClaimPart:
         with svg.drawing():
             charts = charts_of(summary.run.scenario.claim, analysis.judged)
             drawn = [section("", chart, files, f"{fmt.slug(run.scenario)}-") for chart in charts]
+    trust = claim_trust(run.claim, summary.trust)
     done = sum(trial.record.complete for cell in analysis.cells for trial in cell.trials)
     return ClaimPart(
         run,
-        ClaimRow(run.scenario, result, summary.trust.status, report),
-        summary.trust,
+        ClaimRow(run.scenario, result, trust.status, report),
+        trust,
         f"{done} of {fmt.plural(len(summary.run.planned), 'trial')}",
         _tiers(analysis),
         tuple(f"{tier} was left out: {why}" for tier, why in summary.run.left_out.items()),
@@ -100,10 +102,8 @@ def render_claims(record: ClaimsRecord, parts: Sequence[ClaimPart]) -> str:
         headline=headline(parts),
         entries=entries,
         waiting=waiting,
-        worst=_worst(parts),
-        icons=TRUST_ICONS,
-        trust_words=trust.WORDS,
-        trust_counts=_trust_counts(parts),
+        counts=_trust_counts(parts),
+        doubtful=_doubtful(parts),
         took=_took(parts),
         form=FORM_WORDS.get(record.form, ""),
         ceiling=details.ceiling_words(record.ceiling),
@@ -118,7 +118,7 @@ def _entry(part: ClaimPart) -> _Entry:
         claim_words(part.row.result),
         f"claim-{fmt.slug(part.run.scenario)}",
         "" if status is None else TRUST_ICONS[status],
-        trust.count_words(part.trust.reasons) if part.trust else "",
+        count_words(part.trust.reasons) if part.trust else "",
     )
 
 
@@ -138,14 +138,19 @@ def headline(parts: Sequence[ClaimPart]) -> str:
     return f"Of {fmt.plural(len(parts), 'claim')} made for CDNs, {said}."
 
 
-def _worst(parts: Sequence[ClaimPart]) -> TrustStatus | None:
-    known = [part.row.trust for part in parts if part.row.trust is not None]
-    return max(known, key=list(TrustStatus).index, default=None)
-
-
-def _trust_counts(parts: Sequence[ClaimPart]) -> str:
+def _trust_counts(parts: Sequence[ClaimPart]) -> list[tuple[int, str, str]]:
+    """How many runs have which trust, its name and its icon."""
     counts = Counter(part.row.trust for part in parts if part.row.trust is not None)
-    return ", ".join(f"{counts[status]} {status.value}" for status in TrustStatus if counts[status]) or "none"
+    return [(counts[status], status.value, TRUST_ICONS[status]) for status in TrustStatus if counts[status]]
+
+
+def _doubtful(parts: Sequence[ClaimPart]) -> list[tuple[str, str]]:
+    """Which claims' figures are to be read with care, and which not to be used."""
+    found = []
+    for status, words in ((TrustStatus.INVALID, "Do not use"), (TrustStatus.SUSPECT, "Read with care")):
+        names = [part.run.scenario for part in parts if part.row.trust is status]
+        found += [(words, ", ".join(names))] if names else []
+    return found
 
 
 def _took(parts: Sequence[ClaimPart]) -> str:
