@@ -57,6 +57,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     errors.register(app)
     app.teardown_appcontext(close_db)
     app.after_request(_cache_nothing_by_accident)
+    if not settings.validators:
+        app.after_request(_without_validators)
     if settings.compress_pages:
         app.after_request(partial(compress_answer, codings=parse_codings(settings.codings)))
     return app
@@ -65,4 +67,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 def _cache_nothing_by_accident(response: Response) -> Response:
     # Without Cache-Control a cache may guess a lifetime (RFC 9111 4.2.2), for errors as well.
     response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _without_validators(response: Response) -> Response:
+    for name in ("ETag", "Last-Modified"):
+        response.headers.pop(name, None)
     return response

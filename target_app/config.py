@@ -35,6 +35,8 @@ class Settings:
     stale_if_error_s: int | None = None
     """How long past its TTL a catalogue answer may be served while the shop is down."""
 
+    validators: bool = True
+    """Whether answers carry an ETag. Without one nobody can ask whether what he has is still good."""
     account_cache_control: str = PRIVATE
     """Cache-Control of one user's own answers. Anything weaker trusts every cache on the way not to share them."""
     versioned_static: bool = True
@@ -76,7 +78,7 @@ class Settings:
                 _check_seconds(name.upper(), value, optional=name not in ("ttl_s", "ttl_media_s"))
             elif name.endswith("_path"):
                 values[name] = Path(str(value)).absolute() if value else None
-        for name in ("versioned_static", "compress_pages"):
+        for name in ("versioned_static", "compress_pages", "validators"):
             if not isinstance(values[name], bool):
                 raise ValueError(f"{name.upper()} must be true or false, not {values[name]!r}")
         values["codings"] = str(values["codings"] or "")
