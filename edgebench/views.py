@@ -12,8 +12,8 @@ from enum import StrEnum
 
 PAGE = "page "
 ASSET = "asset "
-LAZY_IMAGE = "lazy image"
-"""The kind of assets a page does not wait for."""
+LAZY_IMAGE, ICON = "lazy image", "icon"
+"""The kinds of assets a page does not wait for."""
 UNTIMED = " (page from cache)"
 REDIRECTED = " (redirected)"
 """What the load half appends to the name of a request that a redirect led to: it is of the view that has begun."""
@@ -32,7 +32,7 @@ def page_endpoint(visitor: Visitor, name: str) -> str:
 
 
 def asset_endpoint(kind: str, timed: bool = True) -> str:
-    """`kind`: css, js, font, image, lazy image, other."""
+    """`kind`: css, js, font, image, lazy image, icon, other."""
     return f"{ASSET}{kind}{'' if timed else UNTIMED}"
 
 
@@ -46,7 +46,7 @@ def begun_by(endpoint: str) -> tuple[Visitor, str] | None:
 
 def is_waited_for(endpoint: str) -> bool:
     """Whether a page is not loaded before this sample of it is done."""
-    return not endpoint.startswith(ASSET + LAZY_IMAGE)
+    return not endpoint.startswith((ASSET + LAZY_IMAGE, ASSET + ICON))
 
 
 def continues(endpoint: str) -> bool:

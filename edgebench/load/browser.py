@@ -25,7 +25,7 @@ from edgebench.load.browser_cache import BrowserCache, Kept
 from edgebench.load.client import EdgeClient
 from edgebench.load.failures import DecodingError
 from edgebench.load.page_links import CSS, LAZY, RANKS, Link, in_css, in_html
-from edgebench.views import Visitor, asset_endpoint, page_endpoint
+from edgebench.views import ICON, Visitor, asset_endpoint, page_endpoint
 
 if TYPE_CHECKING:
     from edgebench.load.user import EdgeUser
@@ -160,8 +160,12 @@ class _Assets:
 
     @property
     def _may_start(self) -> bool:
-        """Whether something waits, and that is not a lazy image while the page's layout is not known."""
-        return bool(self._waiting) and (self._waiting[0][0] < RANKS[LAZY] or not self._styles)
+        """Whether something waits that is not a lazy image while the page's layout is not known, nor the icon while the
+        page is not loaded."""
+        if not self._waiting:
+            return False
+        rank = self._waiting[0][0]
+        return rank < RANKS[LAZY] or not (self._running if rank == RANKS[ICON] else self._styles)
 
     def _free_line(self) -> EdgeClient | None:
         """One with an open connection, if there is any; else one that will have to connect."""

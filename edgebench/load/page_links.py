@@ -1,7 +1,7 @@
 """What a page or a style sheet makes a browser fetch. Pure.
 
 Only what is written in HTML and CSS: no scripts run, of an image's candidates its `src` counts, and every image and
-font a style sheet names is taken for used. Icons, frames, sound and film are left out: they do not hold up a page.
+font a style sheet names is taken for used. Frames, sound and film are left out.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from functools import lru_cache
 from html.parser import HTMLParser
 from urllib.parse import urldefrag, urljoin
 
-from edgebench.views import LAZY_IMAGE
+from edgebench.views import ICON, LAZY_IMAGE
 
 CSS, JS, FONT, IMAGE, OTHER = "css", "js", "font", "image", "other"
 LAZY = LAZY_IMAGE
 """An image with `loading="lazy"`: taken to be near what is seen, it is fetched once the styles are there, and the page
 does not wait for it."""
-RANKS = {CSS: 0, FONT: 1, JS: 2, OTHER: 3, IMAGE: 4, LAZY: 5}
+RANKS = {CSS: 0, FONT: 1, JS: 2, OTHER: 3, IMAGE: 4, LAZY: 5, ICON: 6}
 """Which a browser fetches first: what keeps the page from being painted."""
 
 _PRELOADED = {"style": CSS, "script": JS, "font": FONT, "image": IMAGE}
@@ -115,6 +115,8 @@ def _named(tag: str, given: dict[str, str]) -> Iterator[tuple[str, str]]:
             yield given["href"], JS
         elif "preload" in relations:
             yield given["href"], _PRELOADED.get(given.get("as", "").lower(), OTHER)
+        elif "icon" in relations:
+            yield given["href"], ICON
     elif tag == "script" and "src" in given and "nomodule" not in given:
         yield given["src"], JS
     elif (tag == "img" or (tag == "input" and given.get("type", "").lower() == "image")) and "src" in given:

@@ -98,7 +98,7 @@ def test_names_say_what_they_are_of(visitor: Visitor) -> None:
     for name in ("/", "/api/products/[id]", "page", "page new", "page newer /", "asset", "pages new /"):
         assert begun_by(name) is None
         assert not continues(name)
-    assert [is_waited_for(asset_endpoint(kind)) for kind in ("css", "image", "lazy image")] == [True, True, False]
+    assert [is_waited_for(asset_endpoint(kind)) for kind in ("css", "lazy image", "icon")] == [True, False, False]
 
 
 def load(visitor: str, load_ms: float | None, asked: list[str], problem: str = "", paint: float | None = None) -> Any:
