@@ -1,4 +1,4 @@
-"""Readers of long lists: 100 products an answer, some 17 kB. Some ask whether what they got before still holds.
+"""Readers of long lists: 100 products an answer, some 13 kB. Some ask whether what they got before still holds.
 
 locust -f locustfiles/lists.py --host http://127.0.0.1:8000              # web UI on http://localhost:8089
 """

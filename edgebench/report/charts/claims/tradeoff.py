@@ -98,7 +98,12 @@ def _row_axis(axes: Axes, rows: Sequence[Row], percent: bool, reference: float |
         step = 25 if axes.get_window_extent().width >= 170 else 50
         ticks(axes, "x", [share / 100 for share in range(0, 101, step)], lambda value: f"{value * 100:.0f} %")
     else:
-        values = [value for row in rows for value in (row.value, row.high, *row.dots) if value is not None]
+        values = [
+            value
+            for row in rows
+            for value in (row.value, row.high, *row.dots, *row.beside.values())
+            if value is not None
+        ]
         from_zero(axes, "x", max([*values, reference or 0.0], default=1.0))
         axes.set_xlim(-0.02 * axes.get_xlim()[1], axes.get_xlim()[1])
     if reference is not None:
