@@ -62,10 +62,12 @@ SAMPLES = pa.schema(
         ("digest", pa.int64()),  # CRC-32 of the body on the wire, where origin_seq is a multiple of 16; null: not taken
     ]
 )
+BUCKET_WORKER = -1
+"""In the ledger's `worker`: a request to the object store beside the app, by the store's own log."""
 LEDGER = pa.schema(
     [
-        # One row per response the origin produced, ordered by start_ns.
-        ("seq", pa.int64()),
+        # One row per response the origin produced, ordered by start_ns; and one per request to its object store.
+        ("seq", pa.int64()),  # negative: the object store's, which stamps nothing
         ("start_ns", pa.int64()),
         ("end_ns", pa.int64()),  # the last byte of the body was handed over
         ("method", _TEXT),

@@ -9,9 +9,11 @@ from edgebench.analysis.correctness import stores
 from edgebench.analysis.ledger_names import OWNED, PROBE
 from edgebench.analysis.percentiles import percentile, percentiles_ms
 from edgebench.analysis.proof import Proof
+from edgebench.analysis.storage import overflows
 from edgebench.analysis.tables import NS_PER_S, Bools, nanoseconds
 from edgebench.analysis.timeline import FROM_STORE
 from edgebench.model import ClaimedOutcome, Outcome, Phase, TrialRecord
+from edgebench.store import BUCKET_WORKER
 
 Metrics = dict[str, float | None]
 
@@ -47,7 +49,7 @@ def trial_metrics(
         "offered_rps": len(now) / seconds if seconds > 0 else None,
         "achieved_rps": float(finished.sum()) / seconds if seconds > 0 else None,
         **_times(good),
-        **_hit_ratios(record, good, proved),
+        **_hit_ratios(record, good, proved, foretold=proved and is_foretold(record, samples)),
         **(_origin_load(record, samples, ledger, proof, phase, seconds) if proved else _NO_ORIGIN),
         **(_after_outcome(good, ledger, proof, phase, samples) if proved else _NO_OUTCOME),
         **{f"{role}_cpu": cores_used(processes, role, record) for role in ("generator", "origin", "tier")},
@@ -71,7 +73,12 @@ def _share(part: Bools, whole: Bools) -> float | None:
     return float((part & whole).sum() / whole.sum()) if whole.any() else None
 
 
-def _hit_ratios(record: TrialRecord, good: pd.DataFrame, proved: bool) -> Metrics:
+def is_foretold(record: TrialRecord, samples: pd.DataFrame) -> bool:
+    """Whether the expiry rule alone says what is hit: it is known, and nothing had to be evicted."""
+    return stores(record) and record.tier.expiry is not None and not overflows(record, samples)
+
+
+def _hit_ratios(record: TrialRecord, good: pd.DataFrame, proved: bool, foretold: bool) -> Metrics:
     """hit, stale or collapsed / all good samples of cacheable endpoints; and its relatives."""
     cacheable = good["cacheable"].to_numpy(dtype=bool)
     everything = np.ones(len(good), dtype=bool)
@@ -81,7 +88,6 @@ def _hit_ratios(record: TrialRecord, good: pd.DataFrame, proved: bool) -> Metric
     claimed = good["claim"].isin(CLAIMS_A_HIT).to_numpy(dtype=bool)
     says = ~good["claim"].isin(_SAYS_NOTHING) & good["claim"].notna()
     stored = stores(record)
-    foretold = proved and stored and record.tier.expiry is not None
     hit_ratio = _share(hit, cacheable) if proved else None
     predicted_ratio = _share(predicted, cacheable) if foretold else None
     off = predicted_ratio - hit_ratio if predicted_ratio is not None and hit_ratio is not None else None
@@ -111,6 +117,7 @@ def _origin_load(
     named &= (start >= record.measure_start_ns) & (start < record.measure_end_ns)
     mine = named.copy()
     mine[caused] = True
+    mine &= ledger["worker"].to_numpy(dtype=np.int64) != BUCKET_WORKER  # an object store is not the app
     requests, sent_bytes = int(mine.sum()), int(ledger["bytes"].to_numpy(dtype=np.int64)[mine].sum())
     asked, got_bytes = int(phase.sum()), int(samples["bytes"].to_numpy(dtype=np.int64)[phase].sum())
     return {

@@ -21,6 +21,7 @@ import psutil
 from edgebench import __version__
 from edgebench.errors import UserError
 from edgebench.model import OriginSpec, RunRecord, Scenario, TierSpec, Trial, TrialRecord, Variant
+from edgebench.runner.bucket import found as find_rclone
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.placement import available_cores, on_cores, place
 from edgebench.runner.stack import require
@@ -47,6 +48,8 @@ def present_tiers(scenario: Scenario) -> tuple[frozenset[str], dict[str, str]]:
     for tier in _as_varied(scenario):
         if problem := unable(tier):
             raise UserError(f"tier {tier.name}: {problem}")
+        if tier.bucket:
+            find_rclone()
     for tier in scenario.tiers:
         if tier.kind in (DIRECT, EXTERNAL):
             present.add(tier.name)
@@ -177,10 +180,11 @@ def run_all(
 ) -> None:
     """Run every trial that is not finished yet. Raises what ended the run early; finished trials stay finished."""
     placement = place(available_cores())
-    networks = {network.name: network for network in folder.read_run().scenario.networks}
+    scenario = folder.read_run().scenario
+    networks = {network.name: network for network in scenario.networks}
     finished = finished_trials(folder, trials)
     with Guardian() as guardian:
-        bench = Bench(locustfile, origin, placement, guardian, networks)
+        bench = Bench(locustfile, origin, placement, guardian, networks, scenario.browser_loads)
         for number, trial in enumerate(trials):
             if trial.id in finished:
                 continue

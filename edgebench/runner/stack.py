@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+import pyarrow as pa
 
 from edgebench.errors import UserError
 from edgebench.model import Cell, OriginSpec, Profile, TierRecord
 from edgebench.network.topology import EDGE, ORIGIN
 from edgebench.origin import process as origin_process
 from edgebench.origin.process import DRAIN_S, LISTEN_AT_NS, LISTENING, QUICK_DRAIN_S
+from edgebench.runner import bucket
+from edgebench.runner.bucket import Bucket
 from edgebench.runner.certificates import certified
 from edgebench.runner.external import await_external
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.network import Loopback, Network
 from edgebench.runner.services import POLL_S, Hung, Service, answers, await_ready, demand_port, free_port
+from edgebench.store import LEDGER
 from edgebench.tiers import adapters
 from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, Place
 
@@ -47,6 +51,8 @@ class Stack:
     origin_argv: tuple[str, ...] = field(default=(), init=False)
     origin_start_s: float = field(default=0.0, init=False)
     """How long it took until the origin answered."""
+    bucket: Bucket | None = field(default=None, init=False)
+    """The object store that has the static files, where the tier takes them from one."""
     _origin_down: bool = field(default=False, init=False)
     """By plan, and not yet back."""
     place: Place | None = field(init=False)
@@ -63,11 +69,13 @@ class Stack:
         else:
             directory = self.directory / self.adapter.name
             edge = self.network.address(EDGE)
+            if tier.bucket:
+                self.bucket = Bucket(self.directory / bucket.ROLE, self.origin_host, free_port())
             self.place = Place(
                 directory, port, self.origin_port, tier.profile, tier.workers, tier.storage_mb,
                 certified(directory, edge) if tier.tls else None,
                 host=edge, origin_host=self.origin_host, control_host=edge, client_host=edge,
-                compress=tier.compress,
+                compress=tier.compress, routes=(self.bucket.route,) if self.bucket else (),
             )  # fmt: skip
 
     @property
@@ -117,9 +125,13 @@ class Stack:
         began = time.monotonic()
         origin.start()
         tier = self._start_tier()
+        store = self._start_bucket()
         self.network.verify()  # while they start: it counts by the kernel's clock
         await_ready(origin, self.origin_port, READY, READY_LIMIT_S, host=self.origin_host)
         self.origin_start_s = time.monotonic() - began
+        if store is not None and self.bucket is not None:
+            await_ready(store, self.bucket.port, bucket.READY, READY_LIMIT_S, host=self.bucket.host)
+            self.bucket.fill(self.origin_host, self.origin_port)
         if self.cell.tier.url:
             await_external(self.cell.tier, self.origin_port, READY)
         for service, logs_probes in tier:
@@ -182,6 +194,21 @@ class Stack:
             service.start()
             started.append((service, process.logs_probes))
         return started
+
+    def _start_bucket(self) -> Service | None:
+        if self.bucket is None:
+            return None
+        self.bucket.make_folder()
+        argv = (*self.network.prefix(ORIGIN), *self.bucket.argv)
+        service = self._service(bucket.ROLE, bucket.ROLE, argv, self.bucket.env)
+        service.start()
+        return service
+
+    def bucket_rows(self, start_wall_ns: int) -> pa.Table:
+        """What the object store was asked for since start_wall_ns, as store.LEDGER."""
+        if self.bucket is None:
+            return LEDGER.empty_table()
+        return self.bucket.rows(self.directory / f"{bucket.ROLE}.log", start_wall_ns)
 
     def _service(self, name: str, role: str, argv: Sequence[str], env: Mapping[str, str]) -> Service:
         log = self.directory / f"{name}.log"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from edgebench.errors import EdgebenchError
 from edgebench.load import samples as load_samples
@@ -32,6 +33,7 @@ from edgebench.model import (
 from edgebench.network.possible import realtime_allowed
 from edgebench.network.topology import CLIENT
 from edgebench.origin import rows as origin_rows
+from edgebench.runner.browser import PageLoads, load_pages
 from edgebench.runner.deployment import Conducted, Deployment, first_wait_s
 from edgebench.runner.faults import Faults
 from edgebench.runner.guardian import Guardian
@@ -45,6 +47,7 @@ POLL_S = 0.1
 SAMPLE_EVERY_S = 1.0
 QUIET_S = 5.0
 """An origin that has answered nothing for so long is asked whether it lives. A busy one is never disturbed."""
+NEVER_NS = 2**62
 DISK_RESERVE_BYTES = 32 * 2**20
 
 
@@ -68,6 +71,8 @@ class Bench:
     guardian: Guardian
     networks: Mapping[str, NetworkSpec] = field(default_factory=dict)
     """Those of the cells, by name; loopback is none."""
+    browser_loads: int = 0
+    """Page loads of a real browser at the end of each trial, for each kind of visitor."""
 
 
 @dataclass
@@ -183,6 +188,9 @@ class _Attempt:
         self.faults = Faults(stack, self.raw, trial.seed)
         self.deployment = Deployment(stack, self.raw)
         self.conducted: tuple[Conducted, ...] = (self.faults, self.deployment)
+        self.pages = PageLoads.none()
+        self.load_end_ns = NEVER_NS
+        """Since the trial's start: what origin and tier were asked later, no sample is of."""
 
     def run(self, tell: Callable[[str], None]) -> None:
         """Start generator and system at once, let the generator go when the system answers, stop both."""
@@ -207,6 +215,13 @@ class _Attempt:
             self._watch(generator)
             self.drift_ns = self.clock.drift_ns()
             self.tier = self.stack.record()
+            if self.bench.browser_loads:
+                tell("loading pages")
+                self.load_end_ns = time.monotonic_ns() - self.clock.monotonic_ns
+                self.pages = load_pages(
+                    self.stack.url, self.bench.browser_loads, work=self.work, cores=self.bench.placement.generator,
+                    guardian=self.bench.guardian, prefix=network.prefix(CLIENT),
+                )  # fmt: skip
 
     def _stop(self, generator: Service) -> None:
         if "generator" not in self.stack.exit_states:
@@ -260,9 +275,11 @@ class _Attempt:
         generator = _generator_facts(self.raw)
         load_samples.write_parquet(self.raw, self.folder.path / "samples.parquet", start_ns)
         ledger = [origin_rows.read(self.stack.ledger, start_ns), self.stack.bucket_rows(self.clock.wall_ns)]
-        self.folder.write_table("ledger", pa.concat_tables(ledger).sort_by("start_ns"))
+        self.folder.write_table("ledger", self._of_the_load(pa.concat_tables(ledger).sort_by("start_ns"), "start_ns"))
         self.folder.write_table("processes", self.sampler.table())
-        self.folder.write_table("tier_log", self._tier_log())
+        self.folder.write_table("tier_log", self._of_the_load(self._tier_log(), "at_ns"))
+        if self.pages.table.num_rows:
+            self.folder.write_table("browser", self.pages.since(start_ns))
         record = TrialRecord(
             trial=self.trial, complete=not problem, problem=problem,
             start_monotonic_ns=start_ns, start_wall_ns=self.clock.wall_ns, wall_drift_ns=self.drift_ns,
@@ -274,6 +291,7 @@ class _Attempt:
             generator_argv=self._portable(self.generator_argv), exit_states=dict(self.stack.exit_states),
             load={name: float(value) for name, value in generator.items() if isinstance(value, int | float)},
             faults=self.faults.finish(), events=self.deployment.events, network=self.stack.network.record(),
+            browser_problem=self.pages.problem,
         )  # fmt: skip
         for log in [path for path in self.work.glob("*.log") if path.stat().st_size]:
             log.replace(self.folder.path / log.name)
@@ -281,6 +299,10 @@ class _Attempt:
             shutil.rmtree(self.work, ignore_errors=True)
         self.folder.write_record(record)
         return record
+
+    def _of_the_load(self, rows: pa.Table, time_column: str) -> pa.Table:
+        """Without what the browser's page loads caused: no sample is of them."""
+        return rows.filter(pc.less(rows[time_column], self.load_end_ns))
 
     def _portable(self, words: Sequence[str]) -> tuple[str, ...]:
         return tuple(portable(word, self.work) for word in words)
