@@ -36,8 +36,9 @@ def _limit(code: ReasonCode) -> str:
 
 
 def _lateness(trial: TrialResult) -> Iterator[Doubt]:
+    """Of arrivals. A page's assets come in lumps by nature: a browser asks for six at once, and needs time to do so."""
     cell = trial.record.trial.cell.id
-    now = trial.samples[measuring(trial.samples)]
+    now = trial.samples[measuring(trial.samples) & _arrivals(trial)]
     late = float((now["send_lag_ns"] > LATE_NS).mean()) if len(now) else 0.0
     text = (
         f"{percent(late)} of the requests were sent more than 1 ms late by the generator itself "

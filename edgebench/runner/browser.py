@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.services import POLL_S, Service, exit_text, log_tail
@@ -39,6 +40,16 @@ class PageLoads:
     """store.BROWSER, but for `started_ns`, which is CLOCK_MONOTONIC."""
     problem: str = ""
     """Why some or all loads are missing."""
+
+    @classmethod
+    def none(cls) -> PageLoads:
+        """Where no browser was asked for."""
+        return cls(BROWSER.empty_table())
+
+    def since(self, start_ns: int) -> pa.Table:
+        """store.BROWSER of a trial that began then."""
+        place = self.table.schema.get_field_index("started_ns")
+        return self.table.set_column(place, "started_ns", pc.subtract(self.table["started_ns"], start_ns))
 
 
 def find() -> str | None:

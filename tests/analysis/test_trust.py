@@ -183,6 +183,9 @@ def test_what_follows_from_an_answer_hides_no_arrival_that_was_missed() -> None:
     samples.loc[samples.index[:5], "arrival"] = True
     assert R.RATE_MISSED not in codes(few)
     assert codes(replace(few, samples=samples))[R.RATE_MISSED] is SUSPECT
+    late = few.samples.assign(arrival=np.arange(N) % 10 == 0, send_lag_ns=np.where(np.arange(N) % 10 == 0, 0, 9 * MS))
+    assert R.SEND_LAG not in codes(replace(few, samples=late))
+    assert R.SEND_LAG in codes(replace(few, samples=late.assign(arrival=True)))
     old = few.samples.assign(arrival=None)
     assert R.RATE_MISSED not in codes(replace(few, samples=old))
 
