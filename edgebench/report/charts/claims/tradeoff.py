@@ -142,6 +142,8 @@ class Line:
     """Single trials: TTL and value."""
     hollow: Sequence[bool] = ()
     """Per point, whether it is not of a steady state."""
+    until: int | None = None
+    """How many points the line goes through; None: all."""
 
 
 def place(ttl_s: float) -> float:
@@ -165,30 +167,39 @@ def ttl_ticks(axes: Axes, ttls_s: Sequence[float]) -> None:
 
 def draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
     """Lines with their marks, intervals and trials, and their words right of the plot. Scales are the caller's."""
-    width = (axes.get_xlim()[1] - axes.get_xlim()[0]) * 0.022
     for line in lines:
-        at = [place(ttl) for ttl in line.ttl_s]
-        thin = not line.marker
-        axes.plot(at, line.values, color=line.colour, linewidth=1.2 if thin else 1.9, linestyle=(0, line.dash or None),
-                  alpha=0.85 if thin else 1.0)  # fmt: skip
-        for index, (x, y) in enumerate(zip(at, line.values, strict=True)):
-            if line.marker:
-                hollow = bool(line.hollow[index]) if line.hollow else False
-                axes.plot(x, y, line.marker, color=line.colour, markersize=6, markeredgewidth=1.4,
-                          markerfacecolor=PAPER if hollow else line.colour, markeredgecolor=line.colour)  # fmt: skip
-            limits = line.intervals[index] if line.intervals else None
-            if limits is not None:
-                axes.plot([x, x], limits, color=line.colour, linewidth=6, alpha=0.3, solid_capstyle="butt")
-        axes.plot(
-            [place(ttl) + width for ttl, _ in line.dots], [value for _, value in line.dots], ".", color=line.colour,
-            markersize=4, alpha=0.75,
-        )  # fmt: skip
+        _draw_line(axes, line)
     frame = axes.get_window_extent()
     ends = [line for line in lines if line.words and len(line.values)]
     wanted = [float(axes.transData.transform((0, line.values[-1]))[1] - frame.y0) for line in ends]
     heights = labels.spread([y - 0.01 * order for order, y in enumerate(wanted)], 14, 6, frame.height)
     for line, y in zip(ends, heights, strict=True):
         halo(axes, frame.width + 4, y, line.words, line.colour)
+
+
+def _draw_line(axes: Axes, line: Line) -> None:
+    at, thin, colour = [place(ttl) for ttl in line.ttl_s], not line.marker, line.colour
+    axes.plot(
+        at[: line.until],
+        line.values[: line.until],
+        color=colour,
+        linewidth=1.2 if thin else 1.9,
+        linestyle=(0, line.dash or None),
+        alpha=0.85 if thin else 1.0,
+    )
+    for index, (x, y) in enumerate(zip(at, line.values, strict=True)):
+        if line.marker:
+            face = PAPER if line.hollow and line.hollow[index] else colour
+            axes.plot(
+                x, y, line.marker, color=colour, markersize=6, markeredgewidth=1.4, markerfacecolor=face,
+                markeredgecolor=colour,
+            )  # fmt: skip
+        limits = line.intervals[index] if line.intervals else None
+        if limits is not None:
+            axes.plot([x, x], limits, color=colour, linewidth=6, alpha=0.3, solid_capstyle="butt")
+    width = (axes.get_xlim()[1] - axes.get_xlim()[0]) * 0.022
+    dots = [(place(ttl) + width, value) for ttl, value in line.dots]
+    axes.plot([x for x, _ in dots], [y for _, y in dots], ".", color=colour, markersize=4, alpha=0.75)
 
 
 def limits_of(rows: pd.DataFrame, name: str) -> list[tuple[float, float] | None]:
