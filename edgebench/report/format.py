@@ -121,6 +121,19 @@ def clip(text: str, length: int = 20) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def clip_series(series: str, length: int = 20) -> str:
+    """`nginx, other-co…, https`: of a name in parts the longest ones lose their ends, so that each still tells."""
+    parts = series.split(", ")
+    while len(text := ", ".join(parts)) > length:
+        longest = max(range(len(parts)), key=lambda at: len(parts[at]))
+        if len(parts) == 1 or len(parts[longest]) <= 4:
+            return clip(text, length)
+        parts[longest] = parts[longest].removesuffix("…")[:-1] + "…"
+        if len(", ".join(parts)) > length:  # the mark took the place of what was cut
+            parts[longest] = parts[longest][:-2] + "…"
+    return text
+
+
 def slug(text: str) -> str:
     """Letters, digits and hyphens: usable as an id and a file name."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"

@@ -18,6 +18,7 @@ from edgebench.report.charts.overtime import over_time_chart
 from edgebench.report.charts.throughput import throughput_chart
 from edgebench.report.claim_words import claim_words
 from edgebench.report.correctness import correctness_section
+from edgebench.report.findings import listed_findings
 from edgebench.report.metrics import definitions
 from edgebench.report.pages import date_words, template
 from edgebench.report.palette import PAINT
@@ -78,7 +79,7 @@ def _html(
         run=analysis.summary.run,
         started=date_words(analysis.summary.run.started),
         headline=_headline(analysis),
-        findings=[fmt.unbroken(finding.text) for finding in analysis.summary.findings[1:]],
+        findings=listed_findings(analysis.summary.findings[1:]),
         trust=trust.trust_line(analysis),
         groups=trust.reason_groups(analysis),
         columns=tables.COLUMNS,

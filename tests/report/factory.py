@@ -11,6 +11,7 @@ import pandas as pd
 from edgebench.analysis.evidence import Check, Collapse, Correctness, Example, Herd, Outdated
 from edgebench.analysis.results import Analysis, CellResult, TrialResult
 from edgebench.model import (
+    LOOPBACK,
     Cell,
     CellSummary,
     Estimate,
@@ -224,15 +225,17 @@ def estimate(values: Sequence[float | None], unit: str) -> Estimate:
     return Estimate(mean, mean - half, mean + half, len(known), unit)
 
 
-def _cell(spec: TierSpec, ttl_s: int | None, trials: int, load: Load, seed: int) -> CellResult:
-    cell = Cell(spec, Freshness(ttl_s), load)
+def _cell(cell: Cell, trials: int, seed: int) -> CellResult:
     rng = np.random.default_rng(seed)
-    results = tuple(_trial(cell, repeat, rng, int(load.measure_s)) for repeat in range(1, trials + 1))
+    results = tuple(_trial(cell, repeat, rng, int(cell.load.measure_s)) for repeat in range(1, trials + 1))
     names = dict.fromkeys(name for result in results for name in result.metrics)
     metrics = {
         name: estimate([result.metrics.get(name) for result in results], _UNITS[name.split("_")[-1]]) for name in names
     }
-    summary = CellSummary(cell.id, spec.name, ttl_s, "loopback", "open 300/s", TrustStatus.VALID, metrics)
+    summary = CellSummary(
+        cell.id, cell.tier.name, cell.freshness.ttl_s, cell.network, "open 300/s", TrustStatus.VALID, metrics,
+        cell.variant,
+    )  # fmt: skip
     return CellResult(summary, results)
 
 
@@ -263,6 +266,8 @@ def make_analysis(
     text: str = "",
     reasons: tuple[Reason, ...] = _REASONS,
     profile: Profile = Profile.STRICT,
+    networks: Sequence[str] = (LOOPBACK,),
+    variants: Sequence[str] = ("",),
 ) -> Analysis:
     """`names` renames tiers; `text` is put wherever the user's own words appear. In the default profile caches leak."""
     specs = [
@@ -273,8 +278,14 @@ def make_analysis(
     ]
     specs = [replace(spec, url="http://127.0.0.1:9000") if spec.kind == "url" else spec for spec in specs]
     load = Load(measure_s=measure_s, warm_up_s=8)
-    wanted = [(spec, ttl_s) for spec in specs for ttl_s in ((None,) if spec.kind == "direct" else ttls)]
-    cells = tuple(_cell(spec, ttl_s, trials, load, 7 + index) for index, (spec, ttl_s) in enumerate(wanted))
+    wanted = [
+        Cell(spec, Freshness(ttl_s), load, network, variant)
+        for spec in specs
+        for network in networks
+        for variant in variants
+        for ttl_s in ((None,) if spec.kind == "direct" else ttls)
+    ]
+    cells = tuple(_cell(cell, trials, 7 + index) for index, cell in enumerate(wanted))
     later = (replace(cell, versus_baseline=_versus(cell, cells[0])) for cell in cells[1:])
     cells = (*cells[:1], *later)
     scenario = Scenario(

@@ -152,7 +152,7 @@ def cell_name(cell: CellResult) -> str:
 def cell_title(cell: CellResult, length: int) -> str:
     """The same in at most so many characters: a long name loses its end, not the TTL."""
     ttl = fmt.ttl(cell.summary.ttl_s)
-    return ", ".join(part for part in (fmt.clip(cell.summary.series, length - len(ttl) - 2), ttl) if part)
+    return ", ".join(part for part in (fmt.clip_series(cell.summary.series, length - len(ttl) - 2), ttl) if part)
 
 
 def best(ctx: Context, name: str) -> CellResult | None:

@@ -18,7 +18,7 @@ from edgebench.report.palette import MUTED, TierStyle
 from edgebench.report.parts import Panel
 
 MOST_LINES = 4
-"""Tiers besides the baseline that one panel can hold."""
+"""Lines besides the baseline that one panel can hold."""
 _TTLS = 3
 _TTL_DASHES: tuple[tuple[tuple[float, ...], str], ...] = (((1.3, 1.5), "··"), ((5, 1.6), "- -"), ((), "—"))
 """With the characters that stand for them in labels: the lines of one tier have one colour."""
@@ -45,10 +45,10 @@ class Facet:
         """`nginx · 47.7 % hits`, `nginx · 30.8–92.1 % hits` from the shortest to the longest TTL."""
         shares = [share for dist in self.found if (share := curves.of_all(dist)) is not None]
         if not shares:
-            return fmt.clip(self.tier, _TITLE)
+            return fmt.clip_series(self.tier, _TITLE)
         ends = dict.fromkeys(fmt.number(share, "ratio", with_unit=False) for share in (shares[0], shares[-1]))
         words = f" · {'–'.join(ends)}{fmt.suffix('ratio')} hits" if any(shares) else " · no hits"
-        return fmt.clip(self.tier, _TITLE - len(words)) + words
+        return fmt.clip_series(self.tier, _TITLE - len(words)) + words
 
     def subtitle(self, shares: Sequence[float]) -> str:
         """Percentiles; those of the ends where there are several TTLs."""
@@ -61,7 +61,7 @@ class Facet:
 
     def lines(self, ctx: Context) -> list[tuple[Distribution, TierStyle, str]]:
         """What is drawn in full, with the label of each; none for what the title names."""
-        drawn = [(dist, ctx.style(dist.cell), fmt.clip(dist.cell.summary.series, 16)) for dist in self.references]
+        drawn = [(dist, ctx.style(dist.cell), fmt.clip(dist.cell.summary.tier, 16)) for dist in self.references]
         dashes = _TTL_DASHES[-len(self.found) :]
         for dist, (dash, sign) in zip(self.found, dashes, strict=True):
             words = f"{sign} {fmt.ttl(dist.cell.summary.ttl_s)}" if len(self.found) > 1 else ""
@@ -70,16 +70,17 @@ class Facet:
 
 
 def crowded(ctx: Context) -> bool:
-    """Whether some TTL has more tiers than one panel can hold."""
+    """Whether some TTL has more lines than one panel can hold."""
     return any(len(_besides(ctx, cells)) > MOST_LINES for _, cells in data.by_ttl(ctx))
 
 
 def _besides(ctx: Context, cells: Sequence[CellResult]) -> list[CellResult]:
-    return [cell for cell in cells if ctx.stores(cell) and cell is not ctx.baseline]
+    return [cell for cell in cells if cell is not ctx.baseline]
 
 
 def facets(ctx: Context, usable: Sequence[Distribution]) -> list[Facet]:
-    """A panel per tier, in order; the tiers without a cache, or else the baseline, are in each."""
+    """A panel per tier, in order; in each the tiers without a cache, under the conditions most like its own, or else
+    the baseline."""
     references = [dist for dist in usable if not ctx.stores(dist.cell)]
     references = references or [dist for dist in usable if dist.cell is ctx.baseline]
     given = {dist.cell.summary.id for dist in references}
@@ -92,15 +93,26 @@ def facets(ctx: Context, usable: Sequence[Distribution]) -> list[Facet]:
         places = np.unique(np.linspace(0, len(own) - 1, min(_TTLS, len(own))).round().astype(int))
         shown = tuple(own[place] for place in places)
         others = tuple(dist for dist in rest if dist.cell.summary.series != tier) if alike else ()
-        made.append(Facet(tier, shown, len(own), tuple(references), others))
+        made.append(Facet(tier, shown, len(own), tuple(_alike(references, own[0])), others))
     return made
+
+
+def _alike(references: Sequence[Distribution], own: Distribution) -> list[Distribution]:
+    """Of each tier among the references the one in the same network and variant, as far as there is such."""
+    best: dict[str, tuple[tuple[bool, bool], Distribution]] = {}
+    for dist in references:
+        here, there = dist.cell.summary, own.cell.summary
+        score = (here.network == there.network, here.variant == there.variant)
+        if here.tier not in best or score > best[here.tier][0]:
+            best[here.tier] = score, dist
+    return [dist for _, dist in best.values()]
 
 
 def note(ctx: Context, made: Sequence[Facet]) -> str:
     """What the lines are, for the chart's description."""
     if not made:
         return ""
-    names = list(dict.fromkeys(dist.cell.summary.series for facet in made for dist in facet.references))
+    names = list(dict.fromkeys(dist.cell.summary.tier for facet in made for dist in facet.references))
     words = ["one panel per tier", *([f"{' and '.join(names)} in each"] if names else [])]
     words += ["the other tiers thin and grey"] if any(facet.others for facet in made) else []
     words += ["of many TTLs the ends and the middle"] if any(facet.measured > _TTLS for facet in made) else []
@@ -139,7 +151,7 @@ def tail_facets(ctx: Context, made: Sequence[Facet], limits: tuple[float, float]
 
 def _tail(ctx: Context, facet: Facet, limits: tuple[float, float], rarest: float) -> Panel:
     lines = facet.lines(ctx)
-    longest = max((len(fmt.clip(words, 14)) for _, _, words in lines), default=0)
+    longest = max((len(fmt.clip_series(words, 16)) for _, _, words in lines), default=0)
     figure, (axes,) = panel(
         facet.title,
         facet.subtitle((0.9, 0.99, 0.999)),
@@ -152,7 +164,7 @@ def _tail(ctx: Context, facet: Facet, limits: tuple[float, float], rarest: float
     curves.tail_axes(axes, limits, rarest)
     _behind(axes, facet.others, curves.tail_points)
     ends = [(curves.draw_tail(axes, dist, style), style, words) for dist, style, words in lines]
-    named = [(end, style, fmt.clip(words, 14)) for end, style, words in ends if words]
+    named = [(end, style, fmt.clip_series(words, 16)) for end, style, words in ends if words]
     heights = labels.spread([float(end[1]) for end, _, _ in named], 14, 6, axes.get_window_extent().height)
     for (end, style, words), y in zip(named, heights, strict=True):
         halo(axes, float(end[0]) + 8, y, words, style.colour)

@@ -77,7 +77,7 @@ def _panel(ctx: Context, tier: str, cells: Sequence[CellResult]) -> Panel:
         head += f", {last} at {fmt.ttl(cells[-1].summary.ttl_s)}"
     has_gaps = any(_gap(cell, name) is not None for cell in cells for name, *_ in _WORKED_OUT)
     figure, plots = panel(
-        fmt.clip(tier, 30),
+        fmt.clip_series(tier, 36),
         head,
         "share of cacheable requests",
         ttl.X_LABEL,

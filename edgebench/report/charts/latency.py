@@ -58,7 +58,7 @@ def _ecdf_title(ctx: Context) -> str:
     cell = data.star(ctx)
     dist = ctx.distributions.get(cell.summary.id) if cell else None
     base = ctx.distributions.get(ctx.baseline.summary.id) if ctx.baseline else None
-    if cell and dist and base:
+    if cell and dist and base and base is not dist:
         return (
             f"{data.cell_name(cell)}: half of the requests are answered within {fmt.duration_ms(dist.at(0.5))}; "
             f"{base.cell.summary.series} needs {fmt.duration_ms(base.at(0.5))}"
@@ -70,7 +70,7 @@ def _ecdf_title(ctx: Context) -> str:
 
 
 def _subtitle(found: list[Distribution]) -> str:
-    words = [f"{fmt.clip(dist.cell.summary.series, 10)} {fmt.duration_ms(dist.at(0.5))}" for dist in found]
+    words = [f"{fmt.clip_series(dist.cell.summary.series, 14)} {fmt.duration_ms(dist.at(0.5))}" for dist in found]
     text = "p50: " + " · ".join(words)
     return (
         text
@@ -88,7 +88,7 @@ def _ecdf_panel(ctx: Context, title: str, found: list[Distribution], limits: tup
     for dist in found:
         lines.append(curves.draw_share(axes, dist, ctx.style(dist.cell)))
         hit = curves.of_all(dist) if ctx.stores(dist.cell) else None
-        name = fmt.clip(dist.cell.summary.series, 16)
+        name = fmt.clip_series(dist.cell.summary.series, 20)
         words.append(f"{name} {fmt.number(hit, 'ratio')} hits" if hit else name)
         sizes.append(text_size(words[-1]))
     _label(axes, ctx, found, words, labels.place(lines, sizes, curves.plot_bounds(axes)))
@@ -148,7 +148,8 @@ def _tail_title(ctx: Context, found: list[Distribution]) -> str:
     base = usable.get(ctx.analysis.baseline)
     cell = data.star(ctx)
     dist = usable.get(cell.summary.id) if cell else None
-    parts = [f"{fmt.duration_ms(each.at(share))} {_with(ctx, each)}" for each in (dist, base) if each is not None]
+    both = (dist, None if base is dist else base)
+    parts = [f"{fmt.duration_ms(each.at(share))} {_with(ctx, each)}" for each in both if each is not None]
     return f"{words} takes longer than {' and '.join(parts)}" if parts else "The tail of the latency"
 
 
@@ -159,11 +160,11 @@ def _with(ctx: Context, dist: Distribution) -> str:
 def _tail_panel(
     ctx: Context, title: str, found: list[Distribution], limits: tuple[float, float], rarest: float
 ) -> Panel:
-    longest = max(len(fmt.clip(dist.cell.summary.series, 12)) for dist in found)
+    longest = max(len(fmt.clip_series(dist.cell.summary.series, 16)) for dist in found)
     right_pt = text_size("x" * longest)[0] + 16
     shown = [share for share in (0.999, 0.99, 0.9) if any(curves.enough(dist, share) for dist in found)][:1]
     parts = [
-        f"{fmt.clip(dist.cell.summary.series, 10)} {fmt.duration_ms(dist.at(shown[0]))}"
+        f"{fmt.clip_series(dist.cell.summary.series, 14)} {fmt.duration_ms(dist.at(shown[0]))}"
         for dist in found
         if shown and curves.enough(dist, shown[0])
     ]
@@ -180,5 +181,5 @@ def _tail_panel(
     ends = [curves.draw_tail(axes, dist, ctx.style(dist.cell)) for dist in found]
     heights = labels.spread([float(y) for _, y in ends], 14, 6, axes.get_window_extent().height)
     for dist, y, end in zip(found, heights, ends, strict=True):
-        halo(axes, float(end[0]) + 8, y, fmt.clip(dist.cell.summary.series, 12), ctx.style(dist.cell).colour)
+        halo(axes, float(end[0]) + 8, y, fmt.clip_series(dist.cell.summary.series, 16), ctx.style(dist.cell).colour)
     return Panel(f"tail-{fmt.slug(title)}", f"Tail of the latency, {title}", figure)

@@ -51,7 +51,7 @@ def _panel(ctx: Context, tier: str, cells: Sequence[CellResult]) -> Panel:
         head += f", {fmt.number(data.value(last, 'byte_offload'), 'ratio')} of bytes"
     head += f" at {fmt.ttl(last.summary.ttl_s)}" if last.summary.ttl_s is not None else ""
     figure, (axes,) = panel(
-        fmt.clip(tier, 30), head, "share the origin was spared", ttl.X_LABEL, right_pt=ttl.RIGHT_PT, left_pt=46
+        fmt.clip_series(tier, 36), head, "share the origin was spared", ttl.X_LABEL, right_pt=ttl.RIGHT_PT, left_pt=46
     )
     ttl.ttl_axis(axes, cells)
     ttl.measured(axes, cells, "byte_offload", style, hollow=True)

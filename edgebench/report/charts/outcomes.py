@@ -110,7 +110,7 @@ def _panel(ctx: Context, tier: str, waits: Mapping[str, Waits], limits: tuple[fl
         head += f", {fmt.duration_ms(waits[last].quantiles_ms[1])} ({last})"
     rows = max(len(waits), 2)
     figure, (axes,) = panel(
-        fmt.clip(tier, 30),
+        fmt.clip_series(tier, 36),
         head,
         "",
         "latency from the scheduled time, log scale",

@@ -15,7 +15,7 @@ from edgebench.report.figure import CHARACTER_PT, TEXT_PT, halo, panel, ticks
 from edgebench.report.palette import INK, MUTED, PAPER, TierStyle
 
 _ROW_PT = 22.0
-_NAME = 18
+_NAME = 24
 """Characters of a tier's name that fit beside a plot."""
 _TICKS_PT = 170.0
 """Width that has room for a tick at every quarter."""
@@ -47,7 +47,7 @@ def frame(
 ) -> tuple[Figure, Axes]:
     """A plot with a row per cell: its tier on the left, its figures on the right under `head`, where they cannot lie
     on a mark. The horizontal axis is the caller's."""
-    names = [fmt.clip(cell.summary.series, _NAME) for cell in cells]
+    names = [fmt.clip_series(cell.summary.series, _NAME) for cell in cells]
     figures = [words(cell) for cell in cells]
     right_pt = max(map(len, (head, *figures))) * CHARACTER_PT * 1.09 + 10
     figure, (axes,) = panel(

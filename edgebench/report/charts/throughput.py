@@ -76,7 +76,7 @@ def _panel(ctx: Context, tier: str, cells: Sequence[CellResult], highest: float)
         shares = [share for cell in cells if (share := _share(cell)) is not None]
         head = f"at least {fmt.number(min(shares), 'ratio')} of the offer answered" if shares else ""
     figure, (axes,) = panel(
-        fmt.clip(tier, 30),
+        fmt.clip_series(tier, 36),
         head,
         "TTL" if cells[0].summary.ttl_s is not None else "",
         "requests per second",
