@@ -48,6 +48,29 @@ def read(text: str, *overrides: str) -> Scenario:
     return load(path, overrides, kinds=())
 
 
+def test_a_fault_that_flaps_is_on_for_the_first_half_of_each_period() -> None:
+    text = HEAD + fault("503", 2, 4.25, "period_s = 0.5")
+    jsonschema.validate(parse(text), json_schema())
+    spans = [(each.start_s, each.end_s) for each in read(text).origin.faults]
+    assert spans == [(2, 2.25), (2.5, 2.75), (3, 3.25), (3.5, 3.75), (4, 4.25)]
+    slow = read(HEAD + fault("slow", 2, 3, "period_s = 1", "delay_s = 0.3")).origin.faults
+    assert slow == (Fault(FaultKind.SLOW, 2, 2.5, 0.3),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "period_s", "message"),
+    [
+        ("down", 1, "expected none for down, as an origin takes a second to start again, got 1"),
+        ("503", 3, "expected 0.1 to 2 seconds, the fault's length, got 3"),
+        ("503", 0.01, "expected 0.1 to 2 seconds, the fault's length, got 0.01"),
+    ],
+)
+def test_periods_that_make_no_sense(kind: str, period_s: float, message: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        read(HEAD + fault(kind, 1, 3, f"period_s = {period_s}"))
+    assert str(caught.value) == f"scenarios/x.toml:13: origin.faults[0].period_s: {message}"
+
+
 def test_faults_are_read_in_their_order() -> None:
     text = HEAD + fault("slow", 8, 12.5, "delay_s = 0.2") + fault("down", 1, 3) + fault("503", 3, 20)
     jsonschema.validate(parse(text), json_schema())

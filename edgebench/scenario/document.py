@@ -116,6 +116,8 @@ class FaultTable(Table):
     """When it ends, in seconds since the beginning of the measurement: after start_s, at most load.measure_s."""
     delay_s: float = Field(default=_FAULT.delay_s, ge=0, le=3600, json_schema_extra={"x-unit": "seconds"})
     """Of slow: the mean delay in seconds; delays are exponentially distributed, and end with the fault."""
+    period_s: float = Field(default=0.0, ge=0, le=3600, json_schema_extra={"x-unit": "seconds"})
+    """Above 0 it flaps: it is on for the first half of every so many seconds and off for the second. Not for down."""
 
 
 class OriginTable(Table):

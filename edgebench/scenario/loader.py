@@ -17,7 +17,6 @@ from pydantic import ValidationError
 from edgebench.model import (
     LOOPBACK,
     Deploy,
-    Fault,
     LinkSpec,
     Load,
     NetworkSpec,
@@ -30,7 +29,7 @@ from edgebench.model import (
 )
 from edgebench.scenario.arrivals import load_problems
 from edgebench.scenario.document import OriginTable, ScenarioDocument, TierTable
-from edgebench.scenario.faults import fault_problems
+from edgebench.scenario.faults import fault_problems, planned_faults
 from edgebench.scenario.overlay import SHORT, short_form, short_problems, variant_problems
 from edgebench.scenario.problems import (
     Problem,
@@ -140,8 +139,7 @@ def _tier(tier: TierTable, profile: Profile) -> TierSpec:
 
 
 def _origin(origin: OriginTable) -> OriginSpec:
-    faults = tuple(Fault(**fault.model_dump()) for fault in origin.faults)
-    return OriginSpec(**origin.model_dump() | {"faults": faults})
+    return OriginSpec(**origin.model_dump() | {"faults": planned_faults(origin.faults)})
 
 
 def _kind(tier: TierTable) -> str:
