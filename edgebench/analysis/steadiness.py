@@ -13,7 +13,7 @@ from edgebench.analysis.results import TrialResult
 from edgebench.analysis.tables import NS_PER_S, Floats
 from edgebench.analysis.trust import DRIFT_ERRORS, DRIFT_LATENCY, DRIFT_POINTS, Doubt
 from edgebench.analysis.wording import points, seconds
-from edgebench.model import ReasonCode, TrialRecord
+from edgebench.model import FEW_EXPIRIES, ReasonCode, TrialRecord
 
 _LEAST_SECONDS = 6
 
@@ -37,6 +37,8 @@ def steadiness(trial: TrialResult) -> Iterator[Doubt]:
     )
     # The length of the phase is what was asked for, give or take some milliseconds.
     multiple = ttl_s / round(window_s, 1) if record.tier.kind != "direct" and window_s >= 0.05 else 0.0
+    if cell.load.most_expiries(ttl_s) <= FEW_EXPIRIES:
+        multiple = 0.0  # in the long run, too, next to nothing would be asked for after it has expired
     yield Doubt(ReasonCode.WINDOW_BELOW_TTL, cell.id, multiple, text)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from edgebench.analysis.correctness import stores
 from edgebench.analysis.results import Analysis, CellResult, TrialResult
+from edgebench.analysis.storage import MIB, catalogue_bytes, limit_bytes, overflows
 from edgebench.model import Bound, Ceiling, Estimate, Outcome, Profile, Reason, TrialRecord, TrustStatus
 from edgebench.report import format as fmt
 from edgebench.report.charts.data import cell_name
@@ -151,6 +152,11 @@ def expiry_words(record: TrialRecord) -> str:
     return f"Fresh for its TTL{extra}{less}, counted from {start}."
 
 
+def _storage_words(record: TrialRecord, samples: pd.DataFrame) -> str:
+    room, wanted = (f"{size / MIB:,.3g} MiB" for size in (limit_bytes(record), catalogue_bytes(samples)))
+    return f"Room for {room} of {wanted} asked for: what it evicts decides, too, and its rule alone predicts nothing."
+
+
 def _facts(cell: CellResult) -> tuple[tuple[str, str], ...]:
     if not cell.trials:
         return (("Trials", "none was measured"),)
@@ -164,6 +170,8 @@ def _facts(cell: CellResult) -> tuple[tuple[str, str], ...]:
     if tier.kind != "direct":
         facts.append(("Profile", profile_words(record)))
     facts.append(("Expiry", expiry_words(record) + (f" ({tier.expiry})" if tier.expiry else "")))
+    if stores(record) and overflows(record, cell.trials[0].samples):
+        facts.append(("Storage", _storage_words(record, cell.trials[0].samples)))
     if tier.argv:
         facts.append(("Cache started by", shlex.join(tier.argv)))
     facts += [

@@ -68,6 +68,7 @@ def _samples(rng: np.random.Generator, kind: str, ttl_s: int | None, warm_s: int
         {
             "scheduled_ns": (at_s * 1e9).astype(np.int64),
             "method": "GET",
+            "bytes": 1204,
             "endpoint": "/api/products/[id]",
             "key": [f"/api/products/{number}" for number in rng.integers(1, 900, count)],
             "status": 200,
