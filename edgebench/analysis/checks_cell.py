@@ -42,6 +42,7 @@ def _prediction(cell: Cell, trials: Sequence[TrialResult]) -> Iterator[Doubt]:
         for trial in trials
         if (off := trial.metrics.get("prediction_residual")) is not None
         and "purge_end_s" not in trial.record.events  # no rule foresees it
+        and not trial.record.faults  # nor what is not stored because the origin fails
     ]
     if not residuals:
         return

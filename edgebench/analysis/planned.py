@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 
 from edgebench.analysis.tables import NS_PER_S, Bools, nanoseconds
-from edgebench.model import TrialRecord
+from edgebench.model import FaultKind, TrialRecord
 
 AFTERMATH_S = 1.0
 """So long after its end, errors are still a fault's doing: connections that broke are found out when they are used."""
+
+KILL_S = 0.25
+"""An origin that is down was killed so long before it refused connections, at most: what it worked on broke off then."""
 
 
 def is_disturbed(record: TrialRecord) -> bool:
@@ -32,7 +35,8 @@ def in_fault(record: TrialRecord, samples: pd.DataFrame) -> Bools:
     """The samples under way while a planned fault was on, or just after."""
     touched = np.zeros(len(samples), dtype=bool)
     for fault in record.faults:
-        touched |= _under_way(record, samples, fault.start_s, fault.end_s)
+        killed_s = fault.start_s - (KILL_S if fault.kind is FaultKind.DOWN else 0.0)
+        touched |= _under_way(record, samples, killed_s, fault.end_s)
     return touched
 
 

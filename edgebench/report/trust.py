@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from edgebench.analysis.ceiling import ceiling_share
+from edgebench.analysis.planned import is_disturbed
 from edgebench.analysis.results import Analysis, TrialResult
 from edgebench.model import Outcome, Reason, TrustStatus
 from edgebench.report import format as fmt
@@ -58,7 +59,11 @@ def trust_line(analysis: Analysis) -> TrustLine:
 
 
 def _schedule(trials: Iterable[TrialResult]) -> str:
-    pairs = [(trial.metrics.get("achieved_rps"), trial.metrics.get("offered_rps")) for trial in trials]
+    trials = list(trials)
+    calm = [trial for trial in trials if not is_disturbed(trial.record)]
+    if trials and not calm:
+        return "not to be kept: what disturbs it was planned"
+    pairs = [(trial.metrics.get("achieved_rps"), trial.metrics.get("offered_rps")) for trial in calm]
     shares = [achieved / offered for achieved, offered in pairs if achieved is not None and offered]
     if not shares:
         return "not known"
