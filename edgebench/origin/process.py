@@ -24,10 +24,16 @@ CONNECTIONS = 1000
 
 
 def argv(
-    origin: OriginSpec, port: int, late: bool = False, host: str = "127.0.0.1", drain_s: int = DRAIN_S
+    origin: OriginSpec,
+    port: int,
+    late: bool = False,
+    host: str = "127.0.0.1",
+    drain_s: int = DRAIN_S,
+    tls_chain: Path | None = None,
 ) -> tuple[str, ...]:
     """Command line of the origin on host:port. `late`: it listens when it can answer, and not before it is told to
-    (late.py). `drain_s`: how long a worker that is to go may keep its connections."""
+    (late.py). `drain_s`: how long a worker that is to go may keep its connections. `tls_chain`: key and certificates in
+    one file, where it is to speak https."""
     threads = origin.threads
     spare: tuple[str, ...] = ()
     if origin.faults:
@@ -37,8 +43,16 @@ def argv(
         *(sys.executable, "-m", "edgebench.origin.late" if late else "gunicorn", "edgebench.origin.serve:load()"),
         *("--bind", f"{host}:{port}", "--backlog", "1024"),
         *("--worker-class", "gthread", "--workers", str(origin.workers), "--threads", str(threads), *spare),
-        *("--keep-alive", "75", "--timeout", "60", "--graceful-timeout", str(drain_s)),  # a cache keeps its connections open
+        *(
+            "--keep-alive",
+            "75",
+            "--timeout",
+            "60",
+            "--graceful-timeout",
+            str(drain_s),
+        ),  # a cache keeps its connections open
         *("--log-level", "warning", "--no-control-socket"),
+        *(("--certfile", str(tls_chain), "--keyfile", str(tls_chain)) if tls_chain is not None else ()),
     )
 
 

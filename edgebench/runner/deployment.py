@@ -111,7 +111,7 @@ class Deployment:
         """Nobody of the old release is left, and so it is the new one that answers."""
         if any(psutil.pid_exists(pid) for pid in self._old):
             return False
-        return answers(self.stack.origin_port, READY, timeout_s=1.0, host=self.stack.origin_host)
+        return answers(self.stack.origin_port, READY, 1.0, self.stack.origin_ca, self.stack.origin_host)
 
     def _purge(self) -> None:
         adapter, place, binary = self.stack.adapter, self.stack.place, self._binary

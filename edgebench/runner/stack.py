@@ -26,7 +26,7 @@ from edgebench.runner.network import Loopback, Network
 from edgebench.runner.services import POLL_S, Hung, Service, answers, await_ready, demand_port, free_port
 from edgebench.store import LEDGER
 from edgebench.tiers import adapters
-from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, Place
+from edgebench.tiers.adapter import PROBE_PATH, Adapter, Binary, Place, Tls
 
 READY = PROBE_PATH + "ping"
 READY_LIMIT_S = 30.0
@@ -53,6 +53,8 @@ class Stack:
     """How long it took until the origin answered."""
     bucket: Bucket | None = field(default=None, init=False)
     """The object store that has the static files, where the tier takes them from one."""
+    origin_tls: Tls | None = field(default=None, init=False)
+    """Where clients come to the app itself and speak https; a cache speaks http to it."""
     _origin_down: bool = field(default=False, init=False)
     """By plan, and not yet back."""
     place: Place | None = field(init=False)
@@ -66,6 +68,8 @@ class Stack:
         if self.adapter is None:
             self.place = None
             self.origin_port = port if self.tier_port and not tier.url else self.origin_port
+            if tier.tls and not tier.url:
+                self.origin_tls = certified(self.directory / "origin-tls", self.origin_host)
         else:
             directory = self.directory / self.adapter.name
             edge = self.network.address(EDGE)
@@ -84,7 +88,7 @@ class Stack:
         if self.cell.tier.url:
             return self.cell.tier.url.rstrip("/")
         if self.place is None:
-            return f"http://{self.origin_host}:{self.origin_port}"
+            return f"{'https' if self.origin_tls else 'http'}://{self.origin_host}:{self.origin_port}"
         return f"{'https' if self.place.tls else 'http'}://{self.place.client_host}:{self.place.port}"
 
     @property
@@ -95,7 +99,13 @@ class Stack:
     @property
     def ca(self) -> Path | None:
         """The certificates clients must trust besides the system's."""
-        return self.place.tls.ca if self.place is not None and self.place.tls is not None else None
+        tls = self.place.tls if self.place is not None else self.origin_tls
+        return tls.ca if tls is not None else None
+
+    @property
+    def origin_ca(self) -> Path | None:
+        """What the origin's certificate is of; None: it speaks http."""
+        return self.origin_tls.ca if self.origin_tls is not None else None
 
     @property
     def adapter(self) -> Adapter | None:
@@ -118,7 +128,9 @@ class Stack:
 
     def _start(self) -> None:
         drain_s = QUICK_DRAIN_S if self.cell.deploy is not None else DRAIN_S
-        self.origin_argv = origin_process.argv(self.origin, self.origin_port, host=self.origin_host, drain_s=drain_s)
+        self.origin_argv = origin_process.argv(
+            self.origin, self.origin_port, host=self.origin_host, drain_s=drain_s, tls_chain=self._tls_chain
+        )
         argv = (*self.network.prefix(ORIGIN), *self.origin_argv)
         origin = self._service("origin", "origin", argv, self._origin_environment())
         origin.children = self.origin.workers
@@ -127,7 +139,7 @@ class Stack:
         tier = self._start_tier()
         store = self._start_bucket()
         self.network.verify()  # while they start: it counts by the kernel's clock
-        await_ready(origin, self.origin_port, READY, READY_LIMIT_S, host=self.origin_host)
+        await_ready(origin, self.origin_port, READY, READY_LIMIT_S, self.origin_ca, self.origin_host)
         self.origin_start_s = time.monotonic() - began
         if store is not None and self.bucket is not None:
             await_ready(store, self.bucket.port, bucket.READY, READY_LIMIT_S, host=self.bucket.host)
@@ -151,7 +163,9 @@ class Stack:
         shutil.rmtree(self._listening, ignore_errors=True)
         self._listening.mkdir()
         late = {LISTEN_AT_NS: str(listen_at_ns), LISTENING: str(self._listening)}
-        argv = origin_process.argv(self.origin, self.origin_port, late=True, host=self.origin_host)
+        argv = origin_process.argv(
+            self.origin, self.origin_port, late=True, host=self.origin_host, tls_chain=self._tls_chain
+        )
         argv = (*self.network.prefix(ORIGIN), *argv)
         origin = Service(
             "origin", "origin", argv, {**self._origin_environment(), **late}, gone.log, gone.cores, gone.guardian
@@ -169,7 +183,11 @@ class Stack:
         return at_ns
 
     def _origin_answers(self, timeout_s: float) -> bool:
-        return answers(self.origin_port, READY, timeout_s, host=self.origin_host)
+        return answers(self.origin_port, READY, timeout_s, self.origin_ca, self.origin_host)
+
+    @property
+    def _tls_chain(self) -> Path | None:
+        return self.origin_tls.chain if self.origin_tls is not None else None
 
     @property
     def _listening(self) -> Path:

@@ -43,7 +43,9 @@ def _cell(scenario: Scenario, tier: TierSpec, ttl_s: int | None, network: str, v
     if variant is None:
         return Cell(tier, Freshness(ttl_s), scenario.load, network)
     load = _changed(scenario.load, variant.load)
-    tier = _changed(tier, variant.tier) if tier.kind != "direct" else tier
+    # Without a cache there is nothing to set up but how the app itself is reached.
+    direct = {name: value for name, value in variant.tier.items() if name == "tls"}
+    tier = _changed(tier, direct if tier.kind == "direct" else variant.tier)
     return Cell(tier, Freshness(ttl_s), load, network, variant.name, variant.env, variant.deploy)
 
 
