@@ -451,6 +451,12 @@ class ClaimedOutcome(StrEnum):
 class Phase(StrEnum):
     WARM_UP = "warm_up"
     MEASURE = "measure"
+    ASIDE = "aside"
+    """At any time, sent to the origin itself, past the cache, by whoever changes what it has: no client's request."""
+
+
+BEHIND = "behind the cache: "
+"""How the endpoints of such requests begin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from edgebench.analysis.edges import edge_of, is_shields, logged_by
 from edgebench.analysis.tables import Bools, Ints, nanoseconds, shared_codes
-from edgebench.model import ClaimedOutcome, Outcome
+from edgebench.model import ClaimedOutcome, Outcome, Phase
 
 AGREES: Mapping[str, frozenset[str]] = {
     # Answered from store. Who waited for another's fetch never went to the origin, and most caches call it a hit.
@@ -24,6 +25,16 @@ AGREES: Mapping[str, frozenset[str]] = {
 }
 """Per claim, the proved outcomes it does not contradict. `none`, `unknown` and `error` claim nothing that could be
 checked, and a sample that ended in an error is not compared."""
+
+
+_BEFORE_A_SHIELD: Mapping[str, frozenset[str]] = {
+    # The shield may have had it: then the edge asked, and the origin was not. And the edge tells fresh from stale by
+    # the lifetime it was given, not by how long the answer had lived in the shield.
+    ClaimedOutcome.HIT: frozenset({Outcome.STALE}),
+    ClaimedOutcome.MISS: frozenset({Outcome.HIT, Outcome.STALE}),
+    ClaimedOutcome.REVALIDATED: frozenset({Outcome.HIT, Outcome.STALE}),
+}
+"""What else does not contradict the claim of an edge before a shield."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +53,39 @@ class Reconciled:
 
 
 def reconcile(
-    samples: pd.DataFrame, tier_log: pd.DataFrame, permitted: Bools | None = None, undecided: Bools | None = None
+    samples: pd.DataFrame,
+    tier_log: pd.DataFrame,
+    permitted: Bools | None = None,
+    undecided: Bools | None = None,
+    *,
+    edges: int = 1,
+    shielded: bool = False,
 ) -> Reconciled:
     """Compare every sample with its own claim, and with its line in the cache's log where there is a log.
 
     samples: store.SAMPLES plus outcome. tier_log: store.TIER_LOG without the harness's probes. permitted: samples that
     a cache may call hits though they are proved stale (staleness.rightly_hits). undecided: samples whose outcome the
-    proof cannot tell for certain; they are not compared.
+    proof cannot tell for certain; they are not compared. edges: how many caches of the tier clients go to. shielded:
+    whether one more stands behind them; its lines are of the edges' requests, and paired with none.
     """
+    tier_log = tier_log[~is_shields(tier_log)].reset_index(drop=True)
+    agrees = {claim: allowed | _BEFORE_A_SHIELD.get(claim, frozenset()) for claim, allowed in AGREES.items()}
+    agrees = agrees if shielded else dict(AGREES)
     proved = samples["outcome"]
     if permitted is not None:
         proved = proved.mask(permitted & (proved == Outcome.STALE.value), Outcome.HIT.value)
     if undecided is not None:
         proved = proved.mask(undecided, Outcome.ERROR.value)  # which claims nothing, and is not compared
-    claim_wrong, claims = _contradicts(samples["claim"], proved)
+    claim_wrong, claims = _contradicts(samples["claim"], proved, agrees)
     parts = [_disagreements(samples, claim_wrong, "claim", samples["claim"].astype("object").to_numpy())]
     compared, contradicted = {"claim": int(claims.sum())}, {"claim": int(claim_wrong.sum())}
     unmatched: dict[str, int] = {}
     if len(tier_log):
-        line = pair_with_log(samples, tier_log)
+        line = pair_with_log(samples, tier_log, edges)
         found = np.flatnonzero(line >= 0)
         answered = (samples["outcome"] != Outcome.ERROR.value).to_numpy(dtype=bool)
-        said = _log_says(samples.iloc[found], tier_log.iloc[line[found]], proved.iloc[found])
+        answered = answered & (samples["phase"] != Phase.ASIDE.value).to_numpy(dtype=bool)  # others it never saw
+        said = _log_says(samples.iloc[found], tier_log.iloc[line[found]], proved.iloc[found], agrees)
         wrong = np.zeros(len(samples), dtype=bool)
         wrong[found] = said != ""
         texts = np.full(len(samples), "", dtype=object)
@@ -77,11 +99,11 @@ def reconcile(
     return Reconciled(pd.concat(parts, ignore_index=True), compared, contradicted, unmatched)
 
 
-def _contradicts(claims: pd.Series, outcomes: pd.Series) -> tuple[Bools, Bools]:
+def _contradicts(claims: pd.Series, outcomes: pd.Series, agrees: Mapping[str, frozenset[str]]) -> tuple[Bools, Bools]:
     """Per sample: whether the claim contradicts the proof, and whether it could have."""
     wrong, checked = np.zeros(len(claims), dtype=bool), np.zeros(len(claims), dtype=bool)
     complete = (outcomes != Outcome.ERROR.value).to_numpy(dtype=bool)
-    for claim, allowed in AGREES.items():
+    for claim, allowed in agrees.items():
         here = (claims == str(claim)).to_numpy(dtype=bool) & complete
         checked |= here
         wrong |= here & ~outcomes.isin([str(outcome) for outcome in allowed]).to_numpy(dtype=bool)
@@ -92,15 +114,16 @@ def _disagreements(samples: pd.DataFrame, wrong: Bools, against: str, said: np.n
     return samples[wrong].assign(against=against, said=said[wrong])
 
 
-def pair_with_log(samples: pd.DataFrame, tier_log: pd.DataFrame) -> Ints:
+def pair_with_log(samples: pd.DataFrame, tier_log: pd.DataFrame, edges: int = 1) -> Ints:
     """Per sample the position of its log line, -1: none. Shape: n.
 
-    The k-th logged request of a client port is the k-th request the client sent on it. Where a port has not as many
-    lines as samples (a request that was given up may have none), the k-th of each key on that port is paired instead,
-    so that one missing line does not shift all that follow.
+    The k-th logged request of a client port at an edge is the k-th request the client sent on it. Where a port has not
+    as many lines as samples (a request that was given up may have none), the k-th of each key on that port is paired
+    instead, so that one missing line does not shift all that follow.
     """
     sent, line = nanoseconds(samples, "sent_ns"), np.arange(len(tier_log), dtype=np.int64)
-    port, log_port = (rows["port"].to_numpy(dtype=np.int64) for rows in (samples, tier_log))
+    port, log_port = (rows["port"].to_numpy(dtype=np.int64) * edges for rows in (samples, tier_log))
+    port, log_port = port + edge_of(samples, edges), log_port + logged_by(tier_log)
     keys, log_keys = shared_codes(samples["key"], tier_log["key"])
     lines_of, samples_of = pd.Series(log_port).value_counts(), pd.Series(port).value_counts()
     level = samples_of.index[samples_of.eq(lines_of.reindex(samples_of.index))]
@@ -126,7 +149,9 @@ def _rank_within(group: Ints, order_by: Ints) -> Ints:
     return rank
 
 
-def _log_says(samples: pd.DataFrame, lines: pd.DataFrame, proved: pd.Series) -> np.ndarray:
+def _log_says(
+    samples: pd.DataFrame, lines: pd.DataFrame, proved: pd.Series, agrees: Mapping[str, frozenset[str]]
+) -> np.ndarray:
     """Per pair, what the log says that contradicts the sample; the empty text where nothing does.
 
     Of samples without an answer only the key is compared: what the cache logged of them the client never saw.
@@ -134,7 +159,7 @@ def _log_says(samples: pd.DataFrame, lines: pd.DataFrame, proved: pd.Series) -> 
     said = np.full(len(samples), "", dtype=object)
     answered = (samples["outcome"] != Outcome.ERROR.value).to_numpy(dtype=bool)
     verdict = lines["verdict"].reset_index(drop=True)
-    verdict_wrong, _ = _contradicts(verdict, proved.reset_index(drop=True))
+    verdict_wrong, _ = _contradicts(verdict, proved.reset_index(drop=True), agrees)
     said[verdict_wrong] = verdict.astype("object").to_numpy()[verdict_wrong]
     stamps = [rows["origin_seq"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64) for rows in (samples, lines)]
     stamp_wrong = answered & (stamps[1] >= 0) & (stamps[0] != stamps[1])

@@ -9,6 +9,7 @@ import pandas as pd
 
 from edgebench.analysis.cacheable import anonymous_endpoints, cacheable_samples, choose_endpoints, shareable_endpoints
 from edgebench.analysis.correctness import check_content, content_metrics, stores
+from edgebench.analysis.edges import edge_of
 from edgebench.analysis.joined import Joined
 from edgebench.analysis.ledger_names import OWNED
 from edgebench.analysis.metrics import measuring, trial_metrics
@@ -20,7 +21,7 @@ from edgebench.analysis.staleness import rightly_hits, undecided
 from edgebench.analysis.tables import SAFE_METHODS, Bools, TrialTables, nanoseconds
 from edgebench.analysis.timeline import timeline
 from edgebench.analysis.witnesses import is_error
-from edgebench.model import ClaimedOutcome, Outcome
+from edgebench.model import ClaimedOutcome, Outcome, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,10 @@ def trial_result(proved: Proved, shareable_in_run: frozenset[str], slots: int | 
     joined = Joined.of(record, samples, ledger, proof) if len(ledger) else None
     said = _nothing_to_reconcile(samples)
     if joined is not None:
-        said = reconcile(samples, tables.tier_log, rightly_hits(joined), undecided(joined))
+        said = reconcile(
+            samples, tables.tier_log, rightly_hits(joined), undecided(joined),
+            edges=record.trial.cell.tier.edges, shielded=record.trial.cell.tier.shield,
+        )  # fmt: skip
     # At TTL 0 a public answer has no lifetime, and looks like a private one.
     found = check_content(joined, endpoints if record.trial.cell.freshness.ttl_s == 0 else frozenset(), slots)
     now = measuring(samples)
@@ -83,7 +87,8 @@ def trial_result(proved: Proved, shareable_in_run: frozenset[str], slots: int | 
 
 def _cacheable(tables: TrialTables, proof: Proof, endpoints: frozenset[str]) -> Bools:
     if len(tables.ledger):
-        return cacheable_samples(tables.samples, tables.ledger, proof, endpoints)
+        aside = (tables.samples["phase"] == Phase.ASIDE.value).to_numpy(dtype=bool)  # never came to the cache
+        return cacheable_samples(tables.samples, tables.ledger, proof, endpoints) & ~aside
     # Nothing says what may be stored. The claim does, of what was passed by: all else that is read counts.
     passed_by = tables.samples["claim"] == ClaimedOutcome.BYPASS.value
     return (tables.samples["method"].isin(SAFE_METHODS) & ~passed_by).to_numpy(dtype=bool)
@@ -110,7 +115,10 @@ def _with_columns(tables: TrialTables, proof: Proof, cacheable: Bools) -> pd.Dat
         requests = schedule(samples, ledger, proof, cacheable, record.start_wall_ns)
         ideal = on_samples(requests, replay(requests, EXACT), n)
         if record.tier.expiry is not None:
-            tier = record.tier
+            tier, edges = record.tier, record.trial.cell.tier.edges
+            if edges > 1:  # each has a store of its own; what one of them holds is no use to another's users
+                edge = edge_of(samples, edges)
+                requests = schedule(samples, ledger, proof, cacheable, record.start_wall_ns, edge)
             predicted = on_samples(
                 requests,
                 replay(

@@ -56,6 +56,8 @@ class LoadOptions:
     wait_for: Path | None = None
     ca_file: Path | None = None
     """CA certificates to trust for https hosts; None: the system's."""
+    origin_host: str | None = None
+    """Where the app itself answers, past the cache; None: at the host."""
 
     @property
     def model(self) -> LoadModel:
@@ -234,6 +236,14 @@ def _register_hidden(add: Callable[..., Any]) -> None:
         help="Make samples.parquet of the raw samples at the end",
         **hidden,
     )
+    add(
+        "--origin-host",
+        type=str,
+        default=None,
+        metavar="URL",
+        help="Where the app itself answers, for requests past the cache; without it, --host",
+        **hidden,
+    )
     add("--warm-up-min", type=number(0, 1e6), default=0.0, metavar="S", help="The least the warm-up takes", **hidden)
     add(
         "--warm-up-max",
@@ -304,6 +314,7 @@ def from_parsed(parsed: Any) -> LoadOptions:
         spin=is_pinned() if spin is None else bool(spin),
         wait_for=Path(parsed.wait_for) if parsed.wait_for else None,
         ca_file=Path(parsed.ca_file) if parsed.ca_file else None,
+        origin_host=parsed.origin_host or None,
     )
     if options.warm_up_min_s > options.warm_up_max_s:
         raise UserError("--warm-up-min: expected at most --warm-up-max; raise --warm-up-max")

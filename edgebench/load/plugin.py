@@ -101,6 +101,8 @@ def _wait_for(file: Path) -> None:
 def _check_host(environment: Any, options: LoadOptions) -> None:
     if options.ca_file is not None:
         client_context(ca_file=options.ca_file)
+    if options.origin_host is not None:
+        Server.from_url(options.origin_host)
     if not environment.parsed_options.headless:
         return  # the web UI asks for it
     for user_class in _edge_users(environment):

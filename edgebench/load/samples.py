@@ -23,7 +23,7 @@ from edgebench.load.cache_status import classify_recorded
 from edgebench.load.raw_records import RawRecords, Strings, read_strings
 from edgebench.load.record import ARRIVAL, DIGESTED, NO_USER, RETRIED, REUSED
 from edgebench.load.texts import Codes, TextColumn
-from edgebench.model import ClaimedOutcome, Phase
+from edgebench.model import BEHIND, ClaimedOutcome, Phase
 from edgebench.store import SAMPLES
 
 BATCH_ROWS = 2**17
@@ -55,7 +55,7 @@ _TEXTS = {
 }
 _AGE = 4
 """Where the age is in the value of a text's number."""
-_PHASES = pa.array([str(Phase.WARM_UP), str(Phase.MEASURE)])
+_PHASES = pa.array([str(Phase.WARM_UP), str(Phase.MEASURE), str(Phase.ASIDE)])
 
 
 def read_generator(directory: Path) -> dict[str, Any] | None:
@@ -74,7 +74,8 @@ def read(directory: Path, start_monotonic_ns: int) -> pa.Table:
 
     Times of a worker whose clock is not the master's are shifted by what generator.json says of it. A record that was
     cut off is ignored. Without generator.json nobody knows when the measurement began, and every sample counts as
-    warm-up. A sample's phase is that of its scheduled time; what was due after the end is not measured either.
+    warm-up. A sample's phase is that of its scheduled time; what was due after the end is not measured either, nor what
+    went past the cache.
     """
     batches = list(_Conversion(directory, start_monotonic_ns).batches())
     return pa.Table.from_batches(batches, SAMPLES).unify_dictionaries()
@@ -187,11 +188,14 @@ class _Conversion:
             age_s[chosen] = part.ages_s.of(found["text"])
             for name, column in _TEXTS.items():
                 codes[name][chosen] = part.codes[name].of(found[column.field])
-        columns = self._arrays(rows, offset, worker) | {"age_s": pa.array(age_s, mask=age_s < 0)}
+        aside = self._columns["endpoint"].beginning_with(BEHIND, codes["endpoint"])
+        columns = self._arrays(rows, offset, worker, aside) | {"age_s": pa.array(age_s, mask=age_s < 0)}
         texts = {name: self._columns[name].array(codes[name]) for name in _TEXTS}
         return pa.record_batch(columns | texts).select(SAMPLES.names).cast(SAMPLES)
 
-    def _arrays(self, rows: NDArray[np.void], offset: NDArray[np.int64], worker: NDArray[np.int16]) -> dict[str, Any]:
+    def _arrays(
+        self, rows: NDArray[np.void], offset: NDArray[np.int64], worker: NDArray[np.int16], aside: NDArray[np.bool_]
+    ) -> dict[str, Any]:
         """All columns that need no strings."""
         scheduled, shift = rows["scheduled_ns"] - offset, offset + self._start_ns
         measured = (scheduled >= self._begin_ns) & (scheduled < self._end_ns)
@@ -213,7 +217,7 @@ class _Conversion:
             "reused_connection": (flags & REUSED).astype(bool),
             "arrival": (flags & ARRIVAL).astype(bool),
             "digest": pa.array(rows["digest"].astype(np.int64), mask=(flags & DIGESTED) == 0),
-            "phase": pa.DictionaryArray.from_arrays(measured.astype(np.int32), _PHASES),
+            "phase": pa.DictionaryArray.from_arrays(np.where(aside, 2, measured).astype(np.int32), _PHASES),
         }
 
 

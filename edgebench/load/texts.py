@@ -59,5 +59,10 @@ class TextColumn:
         place[used] = np.arange(len(used))
         return pa.DictionaryArray.from_arrays(pa.array(place[codes], mask=codes < 0), self._texts.take(pa.array(used)))
 
+    def beginning_with(self, words: str, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which of these codes are of texts that begin so."""
+        found = [place for text, place in self._places.items() if text.startswith(words)]
+        return np.isin(codes, found)
+
     def _code(self, text: str | None) -> int:
         return _NULL if text is None else self._places.setdefault(text, len(self._places))

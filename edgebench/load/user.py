@@ -23,6 +23,7 @@ from edgebench.errors import UserError
 from edgebench.load.catch import CaughtResponse
 from edgebench.load.client import EdgeClient
 from edgebench.load.connection import Timeouts
+from edgebench.load.origin_client import OriginClient
 from edgebench.load.plugin import session_of
 from edgebench.load.request import Server
 from edgebench.load.tls import client_context
@@ -73,6 +74,18 @@ class EdgeUser(User, RestMixin[CaughtResponse]):
             environment.process_exit_code = error.exit_code
             raise StopTest(str(error)) from None
         self.client = EdgeClient(self, self.session, server, self.timeouts, context)
+        self._origin: OriginClient | None = None
+
+    @property
+    def origin(self) -> OriginClient:
+        """A client of the app itself, past the cache (`--origin-host`), for changes behind the cache's back. What it
+        asks for is recorded, and counts as no client's request."""
+        if self._origin is None:
+            options = self.session.options
+            server = Server.from_url(options.origin_host or self.host)
+            context = client_context(self.verify, options.ca_file or self.ca_file) if server.tls else None
+            self._origin = OriginClient(self, self.client, server, context)
+        return self._origin
 
     @classmethod
     def share_out(cls, share: float) -> None:
@@ -134,6 +147,8 @@ class _Tasks(DefaultTaskSet):
 
     def on_stop(self) -> None:
         self.user.client.close()
+        if self.user._origin is not None:
+            self.user._origin.close()
 
     def get_next_task(self) -> Any:
         tasks = self.user.tasks

@@ -88,8 +88,13 @@ class Stack:
         if self.cell.tier.url:
             return self.cell.tier.url.rstrip("/")
         if self.place is None:
-            return f"{'https' if self.origin_tls else 'http'}://{self.origin_host}:{self.origin_port}"
+            return self.origin_url
         return f"{'https' if self.place.tls else 'http'}://{self.place.client_host}:{self.place.port}"
+
+    @property
+    def origin_url(self) -> str:
+        """Where the app itself answers, past the tier."""
+        return f"{'https' if self.origin_tls else 'http'}://{self.origin_host}:{self.origin_port}"
 
     @property
     def origin_host(self) -> str:

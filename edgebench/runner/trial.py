@@ -91,13 +91,14 @@ class _Clock:
 
 
 def generator_argv(
-    bench: Bench, url: str, trial: Trial, record: Path, go: Path, ca: Path | None = None
+    bench: Bench, url: str, trial: Trial, record: Path, go: Path, ca: Path | None = None, origin_url: str | None = None
 ) -> tuple[str, ...]:
     """Locust's command line for one trial: it waits for the file `go`, warms up, measures and ends by itself."""
     load = trial.cell.load
     options: Mapping[str, object] = {
         "--host": url, "--users": load.users, "--spawn-rate": load.users,
         **_arrival_options(load), **({"--ca-file": ca} if ca is not None else {}),
+        **({"--origin-host": origin_url} if origin_url is not None else {}),
         "--keys": load.keys, "--zipf": load.zipf_s, "--seed": trial.seed, "--private-share": load.private_share,
         "--warm-up-min": load.least_warm_up_s(trial.cell.freshness.ttl_s), "--warm-up-max": load.warm_up_s,
         "--measure": load.measure_s, "--record": record, "--wait-for": go, "--loglevel": "WARNING",
@@ -196,7 +197,9 @@ class _Attempt:
         """Start generator and system at once, let the generator go when the system answers, stop both."""
         self.raw.mkdir()
         go = self.work / "go"
-        self.generator_argv = generator_argv(self.bench, self.stack.url, self.trial, self.raw, go, self.stack.ca)
+        self.generator_argv = generator_argv(
+            self.bench, self.stack.url, self.trial, self.raw, go, self.stack.ca, self.stack.origin_url
+        )
         with contextlib.ExitStack() as ending:
             network = ending.enter_context(self.stack.network)
             generator = Service(
