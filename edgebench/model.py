@@ -247,6 +247,9 @@ class NetworkSpec:
     client_edge: LinkSpec = LinkSpec()
     edge_origin: LinkSpec = LinkSpec()
     client_origin: LinkSpec = LinkSpec()
+    edge_shield: LinkSpec | None = None
+    """Of tiers with a shield: between each edge and it. None: as edge_origin."""
+    shield_origin: LinkSpec = LinkSpec()
 
 
 LOOPBACK = "loopback"

@@ -113,6 +113,7 @@ TIER_LOG = pa.schema(
         ("status", pa.int16()),
         ("verdict", _TEXT),  # model.ClaimedOutcome, from the cache's own words
         ("origin_seq", pa.int64()),  # stamp it sent on; null: none or not logged
+        ("instance", _TEXT),  # which of the tier's caches, where there are several: edge1, edge2, …, shield
     ]
 )
 BROWSER = pa.schema(

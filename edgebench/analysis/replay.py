@@ -40,11 +40,19 @@ class Schedule:
     """Lifetime of such an answer; 0: not to be stored."""
 
 
-def schedule(samples: pd.DataFrame, ledger: pd.DataFrame, proof: Proof, cacheable: Bools, wall_ns: int) -> Schedule:
+def schedule(
+    samples: pd.DataFrame,
+    ledger: pd.DataFrame,
+    proof: Proof,
+    cacheable: Bools,
+    wall_ns: int,
+    edge: Ints | None = None,
+) -> Schedule:
     """The requests where `cacheable`, with what each fetch took or would have taken.
 
-    wall_ns: wall clock at the start of the trial. A sample that caused a ledger row has that row's end; others the
-    median length of the fetches of their endpoint. Lifetimes come from the ledger: the sample's own, else its key's.
+    edge: per sample, which of several caches it went to: a key of one is not a key of another. wall_ns: wall clock at
+    the start of the trial. A sample that caused a ledger row has that row's end; others the median length of the
+    fetches of their endpoint. Lifetimes come from the ledger: the sample's own, else its key's.
     """
     offset_ns = wall_ns % NS_PER_S
     sent = nanoseconds(samples, "sent_ns")
@@ -56,6 +64,8 @@ def schedule(samples: pd.DataFrame, ledger: pd.DataFrame, proof: Proof, cacheabl
         fetched = np.where(own, nanoseconds(ledger, "end_ns")[np.maximum(proof.caused, 0)], fetched)
     ttl = pd.Series(proof.ttl_s)
     ttl = ttl.fillna(ttl.groupby(keys).transform("median")).fillna(0.0)
+    if edge is not None:
+        keys = keys * (int(edge.max(initial=0)) + 1) + edge
     chosen = np.flatnonzero(cacheable)
     chosen = chosen[np.lexsort((sent[chosen], keys[chosen]))]
     return Schedule(

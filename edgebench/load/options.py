@@ -54,6 +54,8 @@ class LoadOptions:
     measure_s: float = 0.0
     spin: bool = False
     wait_for: Path | None = None
+    edges: tuple[str, ...] = ()
+    """Where several edges answer: user k goes to edge k mod N, and names the host in Host. Empty: all to the host."""
     ca_file: Path | None = None
     """CA certificates to trust for https hosts; None: the system's."""
     origin_host: str | None = None
@@ -124,6 +126,13 @@ def register(parser: argparse.ArgumentParser) -> None:
         default=default.private_share,
         metavar="SHARE",
         help="Share of requests for one user's own data",
+    )
+    add(
+        "--edges",
+        type=str,
+        default=None,
+        metavar="URLS",
+        help="Where several edges answer, with commas between: user k goes to edge k mod N, and names --host in Host",
     )
     add("--ca-file", type=str, default=None, metavar="FILE", help="CA certificates to trust for https hosts")
     _register_hidden(add)
@@ -313,6 +322,7 @@ def from_parsed(parsed: Any) -> LoadOptions:
         measure_s=parsed.measure,
         spin=is_pinned() if spin is None else bool(spin),
         wait_for=Path(parsed.wait_for) if parsed.wait_for else None,
+        edges=tuple(url for url in (parsed.edges or "").split(",") if url),
         ca_file=Path(parsed.ca_file) if parsed.ca_file else None,
         origin_host=parsed.origin_host or None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import monotonic_ns, process_time
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from edgebench.load.locust_stats import TableSink
 from edgebench.load.options import LoadOptions
 from edgebench.load.popularity import Popularity
 from edgebench.load.record import ARRIVAL, Recorder, Sink
-from edgebench.load.request import Key, Ready
+from edgebench.load.request import Key, Ready, Server
 from edgebench.load.turn import Turn
 from edgebench.model import DIGEST_EVERY, ClaimedOutcome, LoadModel
 
@@ -138,6 +139,13 @@ class Session:
     def recorded(self) -> int:
         """Samples handed to sinks, or about to be."""
         return self._recorder.recorded if self._recorder is not None else 0
+
+    def edge(self, site: Server) -> Server:
+        """Where the next user goes: to the site, or to one of its edges, in turn. Host names the site."""
+        edges = self.options.edges
+        if not edges:
+            return site
+        return replace(Server.from_url(edges[self.users % len(edges)]), authority=site.authority)
 
     def popular(self, keys: int) -> int:
         """The next of 1..keys, by this test's Zipf law and seed."""

@@ -67,7 +67,7 @@ class EdgeUser(User, RestMixin[CaughtResponse]):
         super().__init__(environment)
         self.session = session_of(environment)
         try:
-            server = Server.from_url(self.host)
+            server = self.session.edge(Server.from_url(self.host))
             ca_file = self.session.options.ca_file or self.ca_file
             context = client_context(self.verify, ca_file) if server.tls else None
         except UserError as error:

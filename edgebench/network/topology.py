@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 
 from edgebench.model import LinkSpec, NetworkSpec
 
-CLIENT, EDGE, ORIGIN = "client", "edge", "origin"
+CLIENT, EDGE, SHIELD, ORIGIN = "client", "edge", "shield", "origin"
 
 _LINKS = IPv4Address("198.18.0.0")
 """A /30 for each link …"""
@@ -55,16 +55,21 @@ class Topology:
         return str(_NODES + 1 + self.nodes.index(node))
 
 
-def topology_of(network: NetworkSpec) -> Topology:
-    """Client, edge and origin, each linked with both others."""
-    return Topology(
-        (CLIENT, EDGE, ORIGIN),
-        (
-            Link(CLIENT, EDGE, network.client_edge),
-            Link(EDGE, ORIGIN, network.edge_origin),
-            Link(CLIENT, ORIGIN, network.client_origin),
-        ),
-    )
+def edge_nodes(edges: int) -> tuple[str, ...]:
+    """The nodes of a tier's edges: `edge`, or `edge1`, `edge2`, …"""
+    return (EDGE,) if edges == 1 else tuple(f"{EDGE}{number}" for number in range(1, edges + 1))
+
+
+def topology_of(network: NetworkSpec, edges: int = 1, shield: bool = False) -> Topology:
+    """Client, edges and origin, each edge linked with both others; a shield stands between the edges and the origin."""
+    names = edge_nodes(edges)
+    inner = network.edge_origin if network.edge_shield is None or not shield else network.edge_shield
+    links = [Link(CLIENT, edge, network.client_edge) for edge in names]
+    links += [Link(edge, SHIELD if shield else ORIGIN, inner) for edge in names]
+    if shield:
+        links.append(Link(SHIELD, ORIGIN, network.shield_origin))
+    links.append(Link(CLIENT, ORIGIN, network.client_origin))
+    return Topology((CLIENT, *names, *((SHIELD,) if shield else ()), ORIGIN), tuple(links))
 
 
 @dataclass(frozen=True, slots=True)

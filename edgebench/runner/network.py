@@ -49,8 +49,8 @@ class Network(Protocol):
     def prefix(self, node: str) -> tuple[str, ...]:
         """In front of a command line that is to run in a node."""
 
-    def socket(self, node: str) -> socket.socket:
-        """A TCP socket of a node."""
+    def socket(self, node: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+        """A socket of a node, TCP if nothing else is asked for."""
 
     def verify(self) -> None:
         """Measure it."""
@@ -80,8 +80,8 @@ class Loopback:
     def prefix(self, node: str) -> tuple[str, ...]:
         return ()
 
-    def socket(self, node: str) -> socket.socket:
-        return socket.socket()
+    def socket(self, node: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+        return socket.socket(socket.AF_INET, kind)
 
     def verify(self) -> None:
         pass
@@ -139,8 +139,8 @@ class Emulated:
     def prefix(self, node: str) -> tuple[str, ...]:
         return ("nsenter", f"--net={self._namespaces[node].path}", "--")
 
-    def socket(self, node: str) -> socket.socket:
-        return self._namespaces[node].socket()
+    def socket(self, node: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+        return self._namespaces[node].socket(kind)
 
     def _start(self) -> None:
         for node in self.topology.nodes:
@@ -234,9 +234,14 @@ def _tc_batch(lines: Sequence[str]) -> None:
 
 
 def network_of(
-    spec: NetworkSpec | None, directory: Path, placement: Placement, guardian: Guardian
+    spec: NetworkSpec | None,
+    directory: Path,
+    placement: Placement,
+    guardian: Guardian,
+    edges: int = 1,
+    shield: bool = False,
 ) -> Loopback | Emulated:
-    """The network of a cell; None: loopback. `directory`: of the trial."""
+    """The network of a cell with a tier of so many edges; None: loopback. `directory`: of the trial."""
     if spec is None:
         return Loopback()
-    return Emulated(spec.name, topology_of(spec), directory, placement, guardian)
+    return Emulated(spec.name, topology_of(spec, edges, shield), directory, placement, guardian)

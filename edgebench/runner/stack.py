@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -14,12 +14,13 @@ import pyarrow as pa
 
 from edgebench.errors import UserError
 from edgebench.model import Cell, OriginSpec, Profile, TierRecord
-from edgebench.network.topology import EDGE, ORIGIN
+from edgebench.network.topology import ORIGIN, edge_nodes
 from edgebench.origin import process as origin_process
 from edgebench.origin.process import DRAIN_S, LISTEN_AT_NS, LISTENING, QUICK_DRAIN_S
 from edgebench.runner import bucket
 from edgebench.runner.bucket import Bucket
 from edgebench.runner.certificates import certified
+from edgebench.runner.edges import Instance, instances
 from edgebench.runner.external import await_external
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.network import Loopback, Network
@@ -58,7 +59,9 @@ class Stack:
     _origin_down: bool = field(default=False, init=False)
     """By plan, and not yet back."""
     place: Place | None = field(init=False)
-    """Where the tier runs; None for `direct`."""
+    """Where the tier runs, or the first of its edges; None for `direct`."""
+    instances: tuple[Instance, ...] = field(default=(), init=False)
+    """The tier's caches, the edges first; none for `direct`."""
 
     def __post_init__(self) -> None:
         tier = self.cell.tier
@@ -72,15 +75,17 @@ class Stack:
                 self.origin_tls = certified(self.directory / "origin-tls", self.origin_host)
         else:
             directory = self.directory / self.adapter.name
-            edge = self.network.address(EDGE)
+            edge, *more = (self.network.address(node) for node in edge_nodes(tier.edges))
             if tier.bucket:
                 self.bucket = Bucket(self.directory / bucket.ROLE, self.origin_host, free_port())
             self.place = Place(
                 directory, port, self.origin_port, tier.profile, tier.workers, tier.storage_mb,
-                certified(directory, edge) if tier.tls else None,
+                certified(directory, edge, *more) if tier.tls else None,
                 host=edge, origin_host=self.origin_host, control_host=edge, client_host=edge,
                 compress=tier.compress, routes=(self.bucket.route,) if self.bucket else (),
             )  # fmt: skip
+            self.instances = instances(tier, self.place, self.network.address, free_port)
+            self.place = self.instances[0].place
 
     @property
     def url(self) -> str:
@@ -90,6 +95,12 @@ class Stack:
         if self.place is None:
             return self.origin_url
         return f"{'https' if self.place.tls else 'http'}://{self.place.client_host}:{self.place.port}"
+
+    @property
+    def edge_urls(self) -> tuple[str, ...]:
+        """Where clients go, of all edges; the first is `url`."""
+        edges = [each.place for each in self.instances if not each.is_shield]
+        return tuple(f"{'https' if edge.tls else 'http'}://{edge.control_host}:{edge.port}" for edge in edges)
 
     @property
     def origin_url(self) -> str:
@@ -151,8 +162,8 @@ class Stack:
             self.bucket.fill(self.origin_host, self.origin_port)
         if self.cell.tier.url:
             await_external(self.cell.tier, self.origin_port, READY)
-        for service, logs_probes in tier:
-            self._await_tier(service, logs_probes)
+        for instance, service, logs_probes in tier:
+            self._await_tier(instance.place, service, logs_probes)
 
     def _origin_environment(self) -> dict[str, str]:
         return dict(origin_process.environment(self.origin, self.cell.freshness.ttl_s, self.directory))
@@ -198,25 +209,25 @@ class Stack:
     def _listening(self) -> Path:
         return self.directory / "listening"
 
-    def _start_tier(self) -> list[tuple[Service, bool]]:
-        adapter = self.adapter
-        if adapter is None or self.place is None:
-            return []
+    def _start_tier(self) -> list[tuple[Instance, Service, bool]]:
+        return [started for instance in self.instances for started in self._start_instance(instance)]
+
+    def _start_instance(self, instance: Instance) -> Iterator[tuple[Instance, Service, bool]]:
+        adapter, place = self.adapter, instance.place
+        assert adapter is not None
         binary = require(adapter)
-        (self.place.directory / "tmp").mkdir(parents=True, exist_ok=True)
-        for name, text in adapter.files(binary, self.place).items():
-            path = self.place.directory / name
+        (place.directory / "tmp").mkdir(parents=True, exist_ok=True)
+        for name, text in adapter.files(binary, place).items():
+            path = place.directory / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        started = []
-        for process in adapter.processes(binary, self.place):
-            argv = (*self.network.prefix(EDGE), *process.argv)
-            service = self._service(process.name, "tier", argv, process.env)
+        for process in adapter.processes(binary, place):
+            argv = (*self.network.prefix(instance.node), *process.argv)
+            service = self._service(instance.named(process.name), "tier", argv, process.env)
             service.stop_signal, service.children = process.stop_signal, process.children
             service.passing = process.passing
             service.start()
-            started.append((service, process.logs_probes))
-        return started
+            yield instance, service, process.logs_probes
 
     def _start_bucket(self) -> Service | None:
         if self.bucket is None:
@@ -239,17 +250,17 @@ class Stack:
         self.services.append(service)
         return service
 
-    def _await_tier(self, service: Service, logs_probes: bool) -> None:
-        assert self.place is not None
+    def _await_tier(self, place: Place, service: Service, logs_probes: bool) -> None:
+        ca = place.tls.ca if place.tls is not None else None
         if not logs_probes:
-            await_ready(service, self.place.port, READY, READY_LIMIT_S, self.ca, self.place.control_host)
+            await_ready(service, place.port, READY, READY_LIMIT_S, ca, place.control_host)
             return
         deadline = time.monotonic() + READY_LIMIT_S
-        while not (self.place.log.exists() and self.place.log.stat().st_size > 0):
+        while not (place.log.exists() and place.log.stat().st_size > 0):
             service.check()
             if time.monotonic() > deadline:
                 raise Hung(f"{service.name} wrote no log within {READY_LIMIT_S:g} s")
-            answers(self.place.port, READY, timeout_s=1.0, ca=self.ca, host=self.place.control_host)
+            answers(place.port, READY, timeout_s=1.0, ca=ca, host=place.control_host)
             time.sleep(POLL_S)
         service.know_members()
 
@@ -273,16 +284,21 @@ class Stack:
             return f"the origin (pid {self.services[0].pid}) is alive and does not answer"
         # A cache may hold an origin that failed by plan for dead, for a while: that it says so is an answer.
         below = 600 if self.origin.faults else 300
-        host = self.network.address(EDGE)
-        if self.place and not answers(self.place.port, READY, timeout_s=2.0, ca=self.ca, host=host, below=below):
-            return f"{self.services[1].name} (pid {self.services[1].pid}) is alive and does not answer"
+        for instance in reversed(self.instances):  # the shield first: the edges answer by it
+            place = instance.place
+            ca = place.tls.ca if place.tls is not None else None
+            if not answers(place.port, READY, timeout_s=2.0, ca=ca, host=place.control_host, below=below):
+                found = next(each for each in self.services[1:] if each.name.endswith(instance.name))
+                return f"{found.name} (pid {found.pid}) is alive and does not answer"
         return ""
 
     def stored_bytes(self) -> int | None:
-        """What the tier's store takes up now; None where nobody tells."""
-        if self.adapter is None or self.place is None:
+        """What the tier's stores take up now, those of all edges; None where nobody tells."""
+        if self.adapter is None:
             return None
-        return self.adapter.stored_bytes(require(self.adapter), self.place)
+        binary = require(self.adapter)
+        found = [self.adapter.stored_bytes(binary, each.place) for each in self.instances if not each.is_shield]
+        return sum(each for each in found if each is not None) if any(each is not None for each in found) else None
 
     def record(self) -> TierRecord:
         """The tier as it runs now, with its counters."""
@@ -293,13 +309,33 @@ class Stack:
         binary = require(adapter)
         return TierRecord(
             kind=adapter.name, version=binary.version, binary=f"{binary.path} ({binary.source})",
-            config_text=_config_text(adapter.files(binary, self.place)),
+            config_text=_config_text(self._files(adapter, binary)),
             argv=adapter.processes(binary, self.place)[0].argv,
-            expiry=adapter.expiry if tier.profile is Profile.STRICT and adapter.stores else None,
+            # Behind a shield an answer has lived before it comes to the edge, and how long of that counts is its own
+            # matter in each cache: one rule does not say what both layers together do.
+            expiry=adapter.expiry if tier.profile is Profile.STRICT and adapter.stores and not tier.shield else None,
             profile=tier.profile, lacks=tuple(adapter.lacks.get(tier.profile, ())),
             collapses_misses=adapter.collapses_misses, collapses_expired=adapter.collapses_expired,
-            counters=dict(adapter.counters(binary, self.place)),
+            counters=self._counters(adapter, binary),
         )  # fmt: skip
+
+    def _files(self, adapter: Adapter, binary: Binary) -> Mapping[str, str]:
+        """Of the first edge, and of the shield, which is the other one that differs by more than its address."""
+        kept = [each for each in self.instances if each.is_shield or each is self.instances[0]]
+        return {
+            f"{each.name}/{name}" if len(kept) > 1 else name: text
+            for each in kept
+            for name, text in adapter.files(binary, each.place).items()
+        }
+
+    def _counters(self, adapter: Adapter, binary: Binary) -> dict[str, float]:
+        """Those of the edges together; of the shield under names of its own."""
+        total: dict[str, float] = {}
+        for each in self.instances:
+            for name, value in adapter.counters(binary, each.place).items():
+                name = f"shield_{name}" if each.is_shield else name
+                total[name] = total.get(name, 0.0) + value
+        return total
 
     def stop(self) -> None:
         """Tier first, so that it can finish what it has begun with the origin. Safe to call twice."""

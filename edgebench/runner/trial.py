@@ -91,7 +91,14 @@ class _Clock:
 
 
 def generator_argv(
-    bench: Bench, url: str, trial: Trial, record: Path, go: Path, ca: Path | None = None, origin_url: str | None = None
+    bench: Bench,
+    url: str,
+    trial: Trial,
+    record: Path,
+    go: Path,
+    ca: Path | None = None,
+    origin_url: str | None = None,
+    edge_urls: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Locust's command line for one trial: it waits for the file `go`, warms up, measures and ends by itself."""
     load = trial.cell.load
@@ -99,6 +106,7 @@ def generator_argv(
         "--host": url, "--users": load.users, "--spawn-rate": load.users,
         **_arrival_options(load), **({"--ca-file": ca} if ca is not None else {}),
         **({"--origin-host": origin_url} if origin_url is not None else {}),
+        **({"--edges": ",".join(edge_urls)} if len(edge_urls) > 1 else {}),
         "--keys": load.keys, "--zipf": load.zipf_s, "--seed": trial.seed, "--private-share": load.private_share,
         "--warm-up-min": load.least_warm_up_s(trial.cell.freshness.ttl_s), "--warm-up-max": load.warm_up_s,
         "--measure": load.measure_s, "--record": record, "--wait-for": go, "--loglevel": "WARNING",
@@ -144,7 +152,8 @@ def run_trial(trial: Trial, bench: Bench, folder: TrialFolder, tell: Callable[[s
     work = folder.path.resolve() / "work"  # caches take relative paths for relative to their own folder
     work.mkdir(parents=True)
     spec = None if trial.cell.network == LOOPBACK else bench.networks[trial.cell.network]
-    network = network_of(spec, work, bench.placement, bench.guardian)
+    tier = trial.cell.tier
+    network = network_of(spec, work, bench.placement, bench.guardian, tier.edges, tier.shield)
     stack = Stack(trial.cell, bench.origin, work, bench.placement.system, bench.guardian, network=network)
     attempt = _Attempt(trial, bench, folder, work, stack)
     try:
@@ -198,7 +207,14 @@ class _Attempt:
         self.raw.mkdir()
         go = self.work / "go"
         self.generator_argv = generator_argv(
-            self.bench, self.stack.url, self.trial, self.raw, go, self.stack.ca, self.stack.origin_url
+            self.bench,
+            self.stack.url,
+            self.trial,
+            self.raw,
+            go,
+            self.stack.ca,
+            self.stack.origin_url,
+            self.stack.edge_urls,
         )
         with contextlib.ExitStack() as ending:
             network = ending.enter_context(self.stack.network)
@@ -316,11 +332,13 @@ class _Attempt:
         return replace(tier, binary=binary, config_text=config, argv=self._portable(tier.argv))
 
     def _tier_log(self) -> pa.Table:
-        adapter, place = self.stack.adapter, self.stack.place
-        if adapter is None or place is None or not place.log.exists():
+        adapter, found = self.stack.adapter, self.stack.instances
+        if adapter is None:
             return TIER_LOG.empty_table()
-        lines = list(adapter.read_log(place))
+        logs = [list(adapter.read_log(each.place)) if each.place.log.exists() else [] for each in found]
+        lines = [line for log in logs for line in log]
         columns: dict[str, list[Any]] = {
+            "instance": [each.name for each, log in zip(found, logs, strict=True) for _ in log],
             "at_ns": [round(line.wall_s * 1e9) - self.clock.wall_ns for line in lines],
             "port": [line.port for line in lines],
             "method": [line.method for line in lines],
@@ -331,7 +349,7 @@ class _Attempt:
         }
         types = {name: "int64" if name in ("at_ns", "port", "status", "origin_seq") else "string" for name in columns}
         arrays = [pa.array(values, pa.type_for_alias(types[name])) for name, values in columns.items()]
-        return pa.table(arrays, names=list(columns)).cast(TIER_LOG)
+        return pa.table(arrays, names=list(columns)).select(TIER_LOG.names).cast(TIER_LOG)
 
 
 def _generator_facts(raw: Path) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _asks_for_short(override: str) -> bool:
 
 
 def _network(name: str, table: NetworkTable) -> NetworkSpec:
-    links = {link: LinkSpec(**found.model_dump()) for link, found in table}
+    links = {link: LinkSpec(**found.model_dump()) for link, found in table if found is not None}
     return NetworkSpec(name, **links)
 
 

@@ -37,6 +37,10 @@ class NetworkTable(Table):
     """Between the cache and the app."""
     client_origin: LinkTable = Field(default_factory=LinkTable, json_schema_extra={"x-form": "a table of a link"})
     """Between users and the app, where no cache stands in between."""
+    edge_shield: LinkTable | None = Field(default=None, json_schema_extra=optional(**{"x-form": "a table of a link"}))
+    """Between each edge and the shield, where there is one. Without it, as edge_origin."""
+    shield_origin: LinkTable = Field(default_factory=LinkTable, json_schema_extra={"x-form": "a table of a link"})
+    """Between the shield and the app."""
 
 
 class DeployTable(Table):

@@ -36,8 +36,8 @@ def draw(judged: Judged) -> list[Chart]:
             "claim-capacity",
             _title(cells),
             "Share of cacheable requests answered from store, against the room the store has for the catalogue: all "
-            "pictures that are asked for, once each. Dashed: the same requests through LRU of the same size; line at the "
-            "top: without a limit. Hollow: the cache held more than its limit. Small dot = one trial, bar = 95 % interval "
+            "that is asked for, once each. Dashed: the same requests through LRU of the same size; line at the top: "
+            "without a limit. Hollow: the cache held more than its limit. Small dot = one trial, bar = 95 % interval "
             f"from {int(cells['repeats'].max())} trials.",
             tuple(panels),
             _table(cells),

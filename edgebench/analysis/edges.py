@@ -1,0 +1,30 @@
+"""Tiers of several caches: which edge a request went to, and what of the log is the edges'."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from edgebench.analysis.tables import Bools, Ints
+
+SHIELD = "shield"
+_EDGE = r"^edge(\d+)$"
+
+
+def edge_of(samples: pd.DataFrame, edges: int) -> Ints:
+    """The edge each sample went to, from 0: user k goes to edge k mod N. Shape: n."""
+    return samples["user"].to_numpy(dtype=np.int64) % edges
+
+
+def logged_by(tier_log: pd.DataFrame) -> Ints:
+    """The edge that wrote each line, from 0; -1: the shield. 0 where nothing says. Shape: lines."""
+    if "instance" not in tier_log:
+        return np.zeros(len(tier_log), dtype=np.int64)
+    names = tier_log["instance"].astype("object").fillna("").astype(str)
+    number = names.str.extract(_EDGE, expand=False).astype("float64").fillna(1.0).to_numpy(dtype=np.float64)
+    return np.where(names == SHIELD, -1, number.astype(np.int64) - 1)
+
+
+def is_shields(tier_log: pd.DataFrame) -> Bools:
+    """The lines that the shield wrote: of requests of the edges, not of clients."""
+    return logged_by(tier_log) < 0
