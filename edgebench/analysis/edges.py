@@ -13,6 +13,8 @@ _EDGE = r"^edge(\d+)$"
 
 def edge_of(samples: pd.DataFrame, edges: int) -> Ints:
     """The edge each sample went to, from 0: user k goes to edge k mod N. Shape: n."""
+    if edges == 1:
+        return np.zeros(len(samples), dtype=np.int64)
     return samples["user"].to_numpy(dtype=np.int64) % edges
 
 
