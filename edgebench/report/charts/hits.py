@@ -17,6 +17,8 @@ from edgebench.report.parts import Chart, Panel
 _EXPLAINED = 0.002
 """Residual beyond which a prediction has to be explained."""
 _WORKED_OUT = (("ideal_hit_ratio", "— ideal", INK, (), "_"), ("predicted_hit_ratio", "+ predicted", INK, (4, 2.5), "+"))
+_TICK_PT = 34.0
+"""Width of a tick's words and the room between two."""
 _SHOWN = ("hit_ratio", "ideal_hit_ratio", "predicted_hit_ratio")
 _NAMES = {
     "hit_ratio": "Proved",
@@ -174,7 +176,8 @@ def _gap_rows(ctx: Context, cells: Sequence[CellResult]) -> Panel:
     low, high = min(0.0, *found) - 0.3, max(0.0, *found) + 0.3
     edge = (high - low) * 0.06
     axes.set_xlim(low - edge, high + edge)
-    step = next(size for size in (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if (high - low) / size <= 4)
+    most = min(4.0, axes.get_window_extent().width / _TICK_PT)
+    step = next(size for size in (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if (high - low) / size <= most or size == 100)
     shown = [step * count for count in range(-5, 6) if low - edge <= step * count <= high + edge]
     ticks(axes, "x", shown, lambda value: fmt.plain(value, 0 if step >= 1 else 1))
     for row, cell in enumerate(cells):
