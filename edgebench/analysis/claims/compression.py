@@ -219,10 +219,10 @@ def _why(verdict: ClaimVerdict, came: list[SimpleNamespace]) -> str:
     slow = [cell.name for cell in came if at_most(cell.time, 1.0) is not True]
     parts = []
     if heavy:
-        parts.append(f"{listed(heavy)} did not surely leave {percent(FEWER)} of the bytes or less")
+        parts.append(f"{listed(heavy)} did not surely leave {percent(FEWER)} of the bytes or less.")
     if slow:
-        parts.append(f"with {listed(slow)} the page was not surely there sooner: its files are a few packets each")
-    return f"{'; '.join(parts)}." if parts else ""
+        parts.append(f"With {listed(slow)} the page was not surely there sooner: its files are a few packets each.")
+    return sentences(*parts)
 
 
 def _absent(coded: list[SimpleNamespace]) -> str:
