@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -70,7 +72,36 @@ def over_stale(joined: Joined) -> Check:
     return joined.check(wrong, checked, say)
 
 
+@dataclass(frozen=True, slots=True)
+class OutdatedSamples:
+    """Per sample of a trial."""
+
+    wrong: Bools
+    """Whether its answer was outdated when it was asked for, as far as the ledger shows."""
+    carries: Bools
+    """Whether it carries a version, and so could have been."""
+    for_s: Floats
+    """For how long; 0 where it was not."""
+
+
 def outdated(joined: Joined) -> Outdated | None:
+    """How many answers were outdated, and for how long (outdated_samples). None where the app sends no ETag."""
+    found = outdated_samples(joined)
+    if found is None:
+        return None
+    for_s = found.for_s
+    check = joined.check(
+        found.wrong,
+        found.carries,
+        lambda at: f"the origin had given another version {for_s[at]:.2f} s before it was asked for",
+    )
+    ordered = np.sort(for_s[found.wrong])
+    return Outdated(
+        check, _rank(ordered, 0.5), _rank(ordered, 0.99), _rank(ordered, 1.0), percentile(for_s[found.carries], 0.99)
+    )
+
+
+def outdated_samples(joined: Joined) -> OutdatedSamples | None:
     """Answers with a version v, sent for after the origin had last given another than v for the same key.
 
     Versions (ETag) of one key are told apart by encoding and language, and by principal where they may not be shared.
@@ -96,14 +127,7 @@ def outdated(joined: Joined) -> Outdated | None:
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     successor = order[np.minimum(place[np.maximum(same, 0)] + 1, len(order) - 1)]
-    for_s = np.where(wrong, (sent - ends[successor]) / NS_PER_S, 0.0)
-    check = joined.check(
-        wrong, carries, lambda at: f"the origin had given another version {for_s[at]:.2f} s before it was asked for"
-    )
-    ordered = np.sort(for_s[wrong])
-    return Outdated(
-        check, _rank(ordered, 0.5), _rank(ordered, 0.99), _rank(ordered, 1.0), percentile(for_s[carries], 0.99)
-    )
+    return OutdatedSamples(wrong, carries, np.where(wrong, (sent - ends[successor]) / NS_PER_S, 0.0))
 
 
 def _of_rows(joined: Joined) -> pd.DataFrame:
