@@ -33,5 +33,5 @@ def isolate(scenario: Scenario) -> None:
     if set(scenario.network) <= {LOOPBACK}:
         return
     if not possible.is_inside():
-        possible.enter([sys.executable, *sys.orig_argv[1:]])
+        possible.enter(possible.possible().unshare, [sys.executable, *sys.orig_argv[1:]])
     possible.settle()

@@ -12,14 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
-from edgebench.errors import UserError
 from edgebench.network.namespaces import in_thread, ip_batch
 from edgebench.network.relay import REALTIME
 
 INSIDE = "EDGEBENCH_NAMESPACE_OF"
 """Set to the pid of the process that is in a namespace of its own: its children are not meant."""
-_AS_ROOT = ("--net",)  # without a user namespace caches may drop their privileges as root's children do
-_ROOTLESS = ("--user", "--map-current-user", "--keep-caps", "--net")
+AS_ROOT = ("unshare", "--net", "--")  # without a user namespace caches may drop their privileges as root's children do
+ROOTLESS = ("unshare", "--user", "--map-current-user", "--keep-caps", "--net", "--")
 _TRY = """
 ip link set lo up && ip link add eb0 type veth peer name eb1 || exit
 tc qdisc add dev lo root netem delay 1ms 2>/dev/null && echo netem
@@ -62,15 +61,14 @@ def possible() -> Possible:
         if shutil.which(tool) is None:
             return Possible((), why_not=f"{tool} is missing: install {package}")
     said = ""
-    for options in (_AS_ROOT, _ROOTLESS) if os.geteuid() == 0 else (_ROOTLESS,):
-        argv = ("unshare", *options, "--")
-        works, netem, said = _try(argv)
+    for argv in (AS_ROOT, ROOTLESS) if os.geteuid() == 0 else (ROOTLESS,):
+        works, netem, said = attempt(argv)
         if works:
             return Possible(argv, netem)
     return Possible((), why_not=f"{said}; {_way_out()}")
 
 
-def _try(argv: Sequence[str]) -> tuple[bool, bool, str]:
+def attempt(argv: Sequence[str]) -> tuple[bool, bool, str]:
     """Whether interfaces can be made there, whether netem works, and what was said."""
     try:
         done = subprocess.run([*argv, "sh", "-c", _TRY], capture_output=True, text=True, timeout=_LIMIT_S, check=False)
@@ -119,10 +117,7 @@ def settle() -> None:
     ip_batch(["link set lo up"])
 
 
-def enter(command: Sequence[str]) -> NoReturn:
-    """Become this command in a network namespace of its own, under the same pid. UserError where that is impossible."""
-    found = possible()
-    if not found.unshare:
-        raise UserError(f"networks cannot be emulated here: {found.why_not}")
+def enter(unshare: Sequence[str], command: Sequence[str]) -> NoReturn:
+    """Become this command in a network namespace of its own, under the same pid. `unshare`: of Possible."""
     os.environ[INSIDE] = str(os.getpid())
-    os.execvp(found.unshare[0], [*found.unshare, *command])
+    os.execvp(unshare[0], [*unshare, *command])

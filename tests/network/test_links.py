@@ -1,0 +1,132 @@
+"""Real namespaces with a real relay between them, measured by its own probes and by TCP connections."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from edgebench.analysis.checks_network import RATE_SHARE, RTT_MS, RTT_SHARE
+from edgebench.network import possible
+from edgebench.runner.guardian import MARK
+
+pytestmark = pytest.mark.skipif(not possible.possible().unshare, reason=possible.possible().why_not)
+HOWS = ["any"]
+if possible.possible().unshare != possible.ROOTLESS and possible.attempt(possible.ROOTLESS)[0]:
+    HOWS.append("rootless")
+
+
+NAMES = ("mobile", "other-continent", "line")
+
+
+def _argv(how: str, *tasks: str) -> Sequence[str]:
+    return (sys.executable, "-m", "tests.network.inside", how, *tasks)
+
+
+@cache
+def inside(how: str) -> Any:
+    """All that is measured, by one process: to start it takes longer than most of the tests."""
+    tasks = [*(f"links={name}" for name in NAMES), "lost=600", "reach=same-city"]
+    done = subprocess.run(_argv(how, *tasks), capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("name", NAMES)
+def test_round_trips_and_rates_are_those_asked_for(name: str, how: str) -> None:
+    found = inside(how)[f"links={name}"]
+    for link in found["record"]["links"]:
+        asked = link["asked"]
+        assert abs(link["rtt_ms"] - asked["rtt_ms"]) <= RTT_SHARE * asked["rtt_ms"] + RTT_MS
+        for rate in ("down_mbit", "up_mbit"):
+            assert (link[rate] is None) == (asked[rate] is None)
+            assert asked[rate] is None or abs(link[rate] / asked[rate] - 1) <= RATE_SHARE
+    # A handshake is a round trip: none is shorter than the path's least, and they do not take two.
+    asked = found["record"]["links"][0]["asked"]
+    least_ms = asked["rtt_ms"] - 2 * asked["jitter_ms"]
+    assert least_ms <= min(found["connects_ms"]) < 1.8 * asked["rtt_ms"]
+    if asked["down_mbit"] is not None and found["tcp_mbit"] is not None:
+        assert 0.2 * asked["down_mbit"] < found["tcp_mbit"] < asked["down_mbit"]
+
+
+def test_what_is_to_be_lost_is_lost() -> None:
+    found = inside("any")["lost=600"]
+    link = found["record"]["links"][0]
+    assert found["arrived"] == link["packets"]
+    assert link["packets"] + link["lost"] == 600
+    assert abs(link["lost"] - 120) < 5 * (600 * 0.2 * 0.8) ** 0.5
+    assert link["missed"] == 0
+
+
+def test_every_node_has_one_address_for_all_and_no_way_out() -> None:
+    found = inside("any")["reach=same-city"]
+    assert set(found["from"]) == {
+        f"{one}>{other}" for one in ("client", "edge", "origin", "") for other in ("client", "edge", "origin")
+    }
+    assert not [route for route in found["client_routes"] if route.startswith("default")]
+    assert all(route.startswith("198.1") for route in found["client_routes"])
+
+
+def _interfaces() -> set[str]:
+    return {line.partition(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()[2:]}
+
+
+def _marked(mark: str) -> Iterator[int]:
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                yield process.pid
+        except psutil.Error:
+            continue
+
+
+def _namespaces() -> Iterator[str]:
+    """Of all processes."""
+    for path in Path("/proc").glob("[0-9]*/ns/net"):
+        with contextlib.suppress(OSError):
+            yield str(path.readlink())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
+    """Whatever ends the harness, its processes go, and with them the namespaces and all cables."""
+    before = _interfaces()
+    with subprocess.Popen(_argv("any", f"hold={tmp_path}"), stdout=subprocess.PIPE, text=True) as harness:
+        assert harness.stdout is not None
+        try:
+            held = json.loads(harness.stdout.readline())
+            namespaces = {str(Path(f"/proc/{pid}/ns/net").readlink()) for pid in (harness.pid, *held["pids"])}
+            assert len(namespaces) == 4  # the relay is in the harness's
+            assert str(Path("/proc/self/ns/net").readlink()) not in namespaces
+            assert _interfaces() == before
+            harness.send_signal(number)
+            harness.wait(timeout=10)
+        finally:
+            harness.kill()
+    deadline = time.monotonic() + 10
+    while list(_marked(held["mark"])) or namespaces & set(_namespaces()):
+        assert time.monotonic() < deadline, "processes of the run are still there"
+        time.sleep(0.01)
+    assert _interfaces() == before
+
+
+def test_a_network_is_never_made_among_the_machines_own_interfaces() -> None:
+    code = (
+        "import pathlib; from edgebench.model import Placement; from edgebench.runner.network import network_of\n"
+        "from edgebench.network.profiles import PROFILES\n"
+        "network_of(PROFILES['continent'], pathlib.Path('.'), Placement(), None).__enter__()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "a namespace of its own only" in done.stderr
