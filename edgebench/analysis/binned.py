@@ -49,3 +49,21 @@ def most_under_way(start: Floats, end: Floats, edges: Floats) -> Floats:
     inside = (place >= 0) & (place < len(result))
     np.maximum.at(result, place[inside], open_now[1:][inside])
     return result
+
+
+def last_trouble(at: Floats, bad: Bools, run: int, allowed: int) -> float:
+    """When the trouble ended: the time of the last bad value in the last `run` successive ones of which more than
+    `allowed` are bad. -inf where there is no such run, inf where it is the last of all. at: rising.
+
+    With fewer values than `run` they are one run, and so the last.
+    """
+    run = min(run, len(bad))
+    if not run:
+        return -np.inf
+    in_run = np.convolve(bad, np.ones(run, dtype=np.int64), mode="valid")
+    worst = np.flatnonzero(in_run > allowed)
+    if not len(worst):
+        return -np.inf
+    if worst[-1] == len(in_run) - 1:
+        return np.inf
+    return float(at[worst[-1] + np.flatnonzero(bad[worst[-1] : worst[-1] + run])[-1]])

@@ -13,7 +13,7 @@ AFTERMATH_S = 1.0
 """So long after its end, errors are still a fault's doing: connections that broke are found out when they are used."""
 
 KILL_S = 0.25
-"""An origin that is down was killed so long before it refused connections, at most: what it worked on broke off then."""
+"""An origin that is down was killed so long before it refused, at most: what it worked on broke off then."""
 
 
 def is_disturbed(record: TrialRecord) -> bool:

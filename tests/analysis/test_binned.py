@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from edgebench.analysis.binned import edges_s, middles, most_under_way, percentile_by_bin, share_by_bin
+from edgebench.analysis.binned import edges_s, last_trouble, middles, most_under_way, percentile_by_bin, share_by_bin
 
 
 def test_edges_have_zero_among_them() -> None:
@@ -41,3 +41,17 @@ def test_under_way_is_that_of_a_loop() -> None:
         times = [low, *(when for when in start if low <= when < high)]
         assert found == max(int(((start <= when) & (when < end)).sum()) for when in times)
     assert most_under_way(np.zeros(0), np.zeros(0), edges).tolist() == [0.0] * 8
+
+
+def test_trouble_ends_with_the_last_bad_one_of_its_last_run() -> None:
+    at = np.arange(10.0)
+
+    def last(*bad: int) -> float:
+        return last_trouble(at, np.isin(at, bad), 4, 1)
+
+    assert last(1, 3) == 3.0 and last(1, 2, 5) == 5.0  # 2 and 5 are in one run of four
+    assert last(1, 5) == -np.inf and last() == -np.inf
+    assert last(1, 2, 6) == 2.0
+    assert last(8, 9) == np.inf
+    assert last_trouble(at[:2], np.array([True, True]), 4, 1) == np.inf
+    assert last_trouble(at[:0], np.zeros(0, dtype=bool), 4, 1) == -np.inf

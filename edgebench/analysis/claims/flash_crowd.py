@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from edgebench.analysis.binned import edges_s, middles, most_under_way, percentile_by_bin, share_by_bin
+from edgebench.analysis.binned import edges_s, last_trouble, middles, most_under_way, percentile_by_bin, share_by_bin
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.percentiles import NS_PER_MS
 from edgebench.analysis.results import CellResult, Judged, TrialResult
@@ -136,14 +136,8 @@ class Crowd:
         if not np.isfinite(level_ms) or len(since) < RUN:
             return float("nan")
         slow = ~self.good[since] | (self.latency_ms[since] > level_ms + BOUND_MS)
-        in_run = np.convolve(slow, np.ones(RUN, dtype=np.int64), mode="valid")
-        bad = np.flatnonzero(in_run > RUN // 100)
-        if not len(bad):
-            return 0.0
-        if bad[-1] == len(in_run) - 1:
-            return float("nan")
-        last = bad[-1] + np.flatnonzero(slow[bad[-1] : bad[-1] + RUN])[-1]
-        return float(self.due_s[since[last]] - self.step.at_s)
+        last_s = last_trouble(self.due_s[since], slow, RUN, RUN // 100)
+        return float("nan") if last_s == np.inf else max(last_s - self.step.at_s, 0.0)
 
     def timeline(self) -> pd.DataFrame:
         """A row per bin of the measurement: at_s (its middle), p99_ms, in_time, at_once."""
