@@ -26,7 +26,10 @@ CLAIMED: Mapping[str, str] = {
 """By the name a scenario gives in `claim`."""
 
 
-_SOUGHT: Mapping[str, frozenset[ReasonCode]] = {"privacy": frozenset({ReasonCode.LEAK})}
+_SOUGHT: Mapping[str, frozenset[ReasonCode]] = {
+    "privacy": frozenset({ReasonCode.LEAK}),
+    "content_types": frozenset({ReasonCode.PREDICTION_OFF}),  # the prediction takes every class for one that is stored
+}
 """Reasons not to use a cell's figures that are the very thing a claim's scenario looks for."""
 
 
