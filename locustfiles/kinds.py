@@ -8,6 +8,7 @@ Clients take every content coding browsers take; which one they get is up to app
 import re
 from typing import ClassVar
 
+from gevent.lock import BoundedSemaphore
 from locust import task
 from locust.exception import StopTest
 
@@ -23,11 +24,15 @@ class Shopper(EdgeUser):
 
     headers = {"Accept-Encoding": "gzip, deflate, br, zstd"}  # noqa: RUF012
     files: ClassVar[dict[str, list[str]]] = {}
+    first: ClassVar[BoundedSemaphore] = BoundedSemaphore()
 
     def on_start(self) -> None:
-        """The first shopper finds out which static files the home page has."""
-        if self.files:
-            return
+        """The first shopper finds out which static files the home page has; the others wait for it."""
+        with self.first:
+            if not self.files:
+                self.look()
+
+    def look(self) -> None:
         found = sorted(set(ASSET.findall(self.client.get("/", name="/").text)))
         files = {kind: [path for path in found if re.search(end, path)] for kind, end in KINDS.items()}
         if not all(files.values()):

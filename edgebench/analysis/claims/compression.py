@@ -20,6 +20,7 @@ ratios to plain: bytes_ratio, time_ratio, each with _low and _high.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -114,7 +115,8 @@ def conclude(trials: pd.DataFrame, doubtful: str = "") -> Judged:
     came = [cell for cell in coded if cell.came >= MOSTLY]
     tables = {"trials": trials, "cells": _means(trials, coded)}
     if not bounded([ratio for cell in came for ratio in (cell.bytes, cell.time)]):
-        return not_testable(CLAIM, "an interval needs three trials of each cell; raise repeats.", tables)
+        judged = not_testable(CLAIM, "an interval needs three trials of each cell; raise repeats.", tables)
+        return replace(judged, result=replace(judged.result, numbers=_numbers(coded, tables["cells"])))
     answers = [answer for cell in came for answer in (at_most(cell.bytes, FEWER), at_most(cell.time, 1.0))]
     verdict = verdict_of(answers)
     worst = max(came, key=lambda cell: cell.bytes.value or 0.0)
@@ -207,9 +209,8 @@ def _cost_text(came: list[SimpleNamespace]) -> str:
 def _cost(more_s: Estimate) -> str:
     if more_s.low is not None and more_s.high is not None and more_s.low <= 0 <= more_s.high:
         return f"no more CPU time than plain that shows ({span(more_s)} s)"
-    return (
-        f"{digits(abs(more_s.value or 0))} s {'more' if (more_s.value or 0) >= 0 else 'less'} CPU time ({span(more_s)})"
-    )
+    more = more_s.value or 0.0
+    return f"{digits(abs(more))} s {'more' if more >= 0 else 'less'} CPU time than plain ({span(more_s)})"
 
 
 def _why(verdict: ClaimVerdict, came: list[SimpleNamespace]) -> str:

@@ -22,6 +22,7 @@ static_share. `cells`: their means and intervals.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,7 +45,7 @@ from edgebench.analysis.weighing import (
     sentences,
     verdict_of,
 )
-from edgebench.analysis.wording import digits, interval, listed, milliseconds, percent
+from edgebench.analysis.wording import digits, interval, listed, milliseconds, percent, times
 from edgebench.model import Cell, ClaimResult, ClaimVerdict, Outcome
 from edgebench.store import BUCKET_WORKER
 
@@ -119,7 +120,8 @@ def conclude(trials: pd.DataFrame, doubtful: str = "") -> Judged:
         why = "there is no trial with a bucket and one without that are alike in everything else."
         return not_testable(CLAIM, why, tables)
     if not bounded([ratio for pair in pairs for ratio in (pair.load, pair.time)]):
-        return not_testable(CLAIM, "an interval needs three trials of each cell; raise repeats.", tables)
+        judged = not_testable(CLAIM, "an interval needs three trials of each cell; raise repeats.", tables)
+        return replace(judged, result=replace(judged.result, numbers=_numbers(pairs, tables["cells"])))
     answers = [answer for pair in pairs for answer in (at_most(pair.load, LESS), at_most(pair.time, SLOWER))]
     verdict = verdict_of(answers)
     best = min(pairs, key=lambda pair: pair.load.value or 0.0)
@@ -181,10 +183,12 @@ def _means(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pair_text(pair: SimpleNamespace) -> str:
-    cpu = f", and its CPU time was {interval(pair.cpu)}" if pair.cpu.value is not None else ""
+    if at_most(pair.load, LESS) is not True:
+        return f"{pair.name} against {pair.other} left the app {interval(pair.load)} of its requests."
+    cpu = f", its CPU time {interval(pair.cpu)}" if pair.cpu.value is not None else ""
     return (
         f"Of 1,000 requests {digits(pair.here)} reached the app with {pair.name}, {digits(pair.there)} with "
-        f"{pair.other} ({interval(pair.load)}){cpu}; a static file took {milliseconds(pair.here_ms)} instead of "
+        f"{pair.other} ({interval(pair.load)}{cpu}); a static file took {milliseconds(pair.here_ms)} instead of "
         f"{milliseconds(pair.there_ms)}."
     )
 
@@ -205,8 +209,8 @@ def _bytes_text(pairs: list[SimpleNamespace]) -> str:
     if most.size.low is None or most.size.low <= 1.02:
         return ""
     return (
-        f"The bucket sends files as they were put into it, which is plain: a static file had {interval(most.size)} of "
-        "the bytes that the app sends, which compresses."
+        f"The bucket sends files plain, as they were put into it, and the app compresses: {times(most.size.value)} the "
+        "bytes per static file."
     )
 
 
