@@ -15,14 +15,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from edgebench.model import LinkSpec, NetworkSpec, Placement
 from edgebench.network import possible
+from edgebench.network.line import lines_of
 from edgebench.network.profiles import PROFILES
-from edgebench.network.topology import CLIENT, EDGE, ORIGIN
+from edgebench.network.topology import CLIENT, EDGE, ORIGIN, topology_of
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.network import Emulated, network_of
 from edgebench.runner.services import Service
@@ -30,6 +31,7 @@ from edgebench.runner.services import Service
 NETWORKS = {
     **PROFILES,
     "lossy": NetworkSpec("lossy", LinkSpec(rtt_ms=2, loss=0.2), LinkSpec(), LinkSpec(rtt_ms=2)),
+    "slower": replace(PROFILES["same-city"], client_edge=LinkSpec(rtt_ms=12)),
     "line": NetworkSpec("line", LinkSpec(rtt_ms=20, down_mbit=20, up_mbit=2), LinkSpec(), LinkSpec(rtt_ms=2)),
 }
 
@@ -61,6 +63,19 @@ def links(name: str) -> Any:
         rate_mbit = _download_mbit(network, server) if name == "line" else None
         network.__exit__()
         return {"record": _record(network), "connects_ms": connects_ms, "tcp_mbit": rate_mbit}
+
+
+def wrong(name: str) -> Any:
+    """A network whose relay was told of another one: what the record says of it."""
+    with ExitStack() as running:
+        guardian = running.enter_context(Guardian())
+        directory = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        lines = [lines_of(link.spec) for link in topology_of(NETWORKS[name]).links]
+        truth = topology_of(PROFILES["same-city"])
+        network = Emulated("same-city", truth, directory, Placement(), guardian, lines=lines)
+        with network:
+            network.verify()
+        return _record(network)
 
 
 def _connect_ms(network: Emulated, server: socket.socket) -> float:
@@ -155,7 +170,7 @@ def hold(directory: str) -> Any:
         signal.pause()
 
 
-TASKS: dict[str, Callable[[str], Any]] = {"links": links, "lost": lost, "reach": reach, "hold": hold}
+TASKS: dict[str, Callable[[str], Any]] = {"links": links, "lost": lost, "wrong": wrong, "reach": reach, "hold": hold}
 
 
 def main() -> None:

@@ -9,16 +9,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from pydantic import TypeAdapter
 
-from edgebench.analysis.checks_network import RATE_SHARE, RTT_MS, RTT_SHARE
+from edgebench.analysis.checks_network import RATE_SHARE, RTT_MS, RTT_SHARE, network_doubts
+from edgebench.analysis.trust import run_trust
+from edgebench.model import NetworkRecord, ReasonCode, TrustStatus
 from edgebench.network import possible
 from edgebench.runner.guardian import MARK
+from tests.analysis.folders import record, scenario, trials
 
 pytestmark = pytest.mark.skipif(not possible.possible().unshare, reason=possible.possible().why_not)
 HOWS = ["any"]
@@ -36,7 +41,7 @@ def _argv(how: str, *tasks: str) -> Sequence[str]:
 @cache
 def inside(how: str) -> Any:
     """All that is measured, by one process: to start it takes longer than most of the tests."""
-    tasks = [*(f"links={name}" for name in NAMES), "lost=600", "reach=same-city"]
+    tasks = [*(f"links={name}" for name in NAMES), "lost=600", "reach=same-city", "wrong=slower"]
     done = subprocess.run(_argv(how, *tasks), capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -58,6 +63,18 @@ def test_round_trips_and_rates_are_those_asked_for(name: str, how: str) -> None:
     assert least_ms <= min(found["connects_ms"]) < 1.8 * asked["rtt_ms"]
     if asked["down_mbit"] is not None and found["tcp_mbit"] is not None:
         assert 0.2 * asked["down_mbit"] < found["tcp_mbit"] < asked["down_mbit"]
+
+
+def test_a_network_that_is_not_the_one_asked_for_makes_its_trial_invalid() -> None:
+    """The relay was told of 2 ms more between client and edge, the other links are right."""
+    found = TypeAdapter(NetworkRecord).validate_python(inside("any")["wrong=slower"])
+    doubts = list(network_doubts(replace(record(trials(scenario())[0]), network=found)))
+    trust = run_trust(doubts)
+    assert trust.status is TrustStatus.INVALID
+    (reason,) = trust.reasons
+    assert reason.code is ReasonCode.NETWORK_OFF
+    assert "client–edge: a round trip of 1" in reason.text
+    assert "asked for 10 ms" in reason.text
 
 
 def test_what_is_to_be_lost_is_lost() -> None:
