@@ -37,6 +37,9 @@ class Settings:
 
     validators: bool = True
     """Whether answers carry an ETag. Without one nobody can ask whether what he has is still good."""
+    work_ms: int = 0
+    """How long the shop waits before each answer of the catalogue's JSON, for what a real one would have to ask: a
+    database elsewhere, another service."""
     account_cache_control: str = PRIVATE
     """Cache-Control of one user's own answers. Anything weaker trusts every cache on the way not to share them."""
     versioned_static: bool = True
@@ -81,6 +84,8 @@ class Settings:
         for name in ("versioned_static", "compress_pages", "validators"):
             if not isinstance(values[name], bool):
                 raise ValueError(f"{name.upper()} must be true or false, not {values[name]!r}")
+        if not isinstance(values["work_ms"], int) or isinstance(values["work_ms"], bool) or values["work_ms"] < 0:
+            raise ValueError(f"WORK_MS must be a whole number of milliseconds, 0 or more, not {values['work_ms']!r}")
         values["codings"] = str(values["codings"] or "")
         parse_codings(values["codings"])
         # The environment is read as JSON, so a secret of digits arrives as a number.
