@@ -6,7 +6,7 @@ import pandas as pd
 
 from edgebench.analysis.claims import Judged
 from edgebench.analysis.claims.content_types import CLASSES
-from edgebench.analysis.weighing import estimate_of, records
+from edgebench.analysis.weighing import clipped, estimate_of, records
 from edgebench.report import format as fmt
 from edgebench.report.charts.claims.tradeoff import DIRECT, Row, known, row_panel, styles_of
 from edgebench.report.palette import TierStyle
@@ -71,7 +71,7 @@ def _delivered(rows: pd.DataFrame, kind: str, styles: dict[str, TierStyle]) -> P
 def _latency(trials: pd.DataFrame, found: pd.DataFrame, kind: str, styles: dict[str, TierStyle]) -> Panel:
     marks = []
     for tier, mine in trials[trials["kind"] == kind].groupby("tier", sort=False):
-        value = estimate_of(mine, "p50_ms", "ms")
+        value = clipped(estimate_of(mine, "p50_ms", "ms"), high=float("inf"))
         alone = known(float(found[(found["tier"] == tier) & (found["kind"] == kind)]["direct_ms"].iloc[0]))
         marks.append(
             Row(
