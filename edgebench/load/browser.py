@@ -53,10 +53,11 @@ class View:
 
 
 class Browser:
-    """One visitor's. Make it in the user's on_start; its requests have the user's headers."""
+    """One visitor's. Make it in the user's on_start; its requests have the user's headers. `line`: its first
+    connection, where the user's own is for something else; then the arrival is to be handed over to it (due_ns)."""
 
-    def __init__(self, user: EdgeUser) -> None:
-        self._lines = [user.client]
+    def __init__(self, user: EdgeUser, line: EdgeClient | None = None) -> None:
+        self._lines = [line or user.client]
         """The page goes over the first one. Made when they are needed, and kept for the next visit."""
         self._cache = BrowserCache()
 
