@@ -20,6 +20,7 @@ from edgebench.analysis.results import TrialResult
 from edgebench.analysis.staleness import rightly_hits, undecided
 from edgebench.analysis.tables import SAFE_METHODS, Bools, TrialTables, nanoseconds
 from edgebench.analysis.timeline import timeline
+from edgebench.analysis.travel import at_the_cache
 from edgebench.analysis.witnesses import is_error
 from edgebench.model import ClaimedOutcome, Outcome, Phase
 
@@ -112,13 +113,14 @@ def _with_columns(tables: TrialTables, proof: Proof, cacheable: Bools) -> pd.Dat
     n = len(samples)
     predicted, ideal = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
     if stores(record) and len(ledger):
-        requests = schedule(samples, ledger, proof, cacheable, record.start_wall_ns)
+        came, left = at_the_cache(record, samples, ledger)
+        requests = schedule(came, left, proof, cacheable, record.start_wall_ns)
         ideal = on_samples(requests, replay(requests, EXACT), n)
         if record.tier.expiry is not None:
             tier, edges = record.tier, record.trial.cell.tier.edges
             if edges > 1:  # each has a store of its own; what one of them holds is no use to another's users
                 edge = edge_of(samples, edges)
-                requests = schedule(samples, ledger, proof, cacheable, record.start_wall_ns, edge)
+                requests = schedule(came, left, proof, cacheable, record.start_wall_ns, edge)
             predicted = on_samples(
                 requests,
                 replay(
