@@ -114,12 +114,13 @@ class Deployment:
         return answers(self.stack.origin_port, READY, 1.0, self.stack.origin_ca, self.stack.origin_host)
 
     def _purge(self) -> None:
-        adapter, place, binary = self.stack.adapter, self.stack.place, self._binary
-        if adapter is None or place is None or binary is None:
+        adapter, binary = self.stack.adapter, self._binary
+        if adapter is None or binary is None:
             return
         start_s = self._since_s()
         try:
-            adapter.purge(binary, place)
+            for each in reversed(self.stack.instances):  # the shield first: edges fetch from it
+                adapter.purge(binary, each.place)
         except NotImplementedError:
             return
         self.events |= {"purge_start_s": start_s, "purge_end_s": self._since_s()}
