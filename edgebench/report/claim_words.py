@@ -31,13 +31,15 @@ class ClaimWords:
     figure_name: str
     value: str
     """The number with its unit; empty: there is none."""
+    limits: str
+    """`3.1–4.0`; empty: no interval."""
     interval: str
     """`95 % interval 3.1–4.0`, or from how many trials where there is none."""
 
 
 def claim_words(result: ClaimResult) -> ClaimWords:
     icon, look = _LOOKS[result.verdict]
-    value, interval = _figure(result)
+    value, limits, interval = _figure(result)
     return ClaimWords(
         result.claim,
         result.verdict.value,
@@ -47,15 +49,16 @@ def claim_words(result: ClaimResult) -> ClaimWords:
         fmt.unbroken(result.why),
         result.figure_name,
         value,
+        limits,
         interval,
     )
 
 
-def _figure(result: ClaimResult) -> tuple[str, str]:
+def _figure(result: ClaimResult) -> tuple[str, str, str]:
     estimate = result.figure
     if estimate is None or fmt.missing(estimate.value):
-        return "", ""
-    limits = fmt.interval(estimate, estimate.unit)
+        return "", "", ""
+    value, limits = fmt.figure(estimate, estimate.unit), fmt.interval(estimate, estimate.unit)
     if limits:
-        return fmt.figure(estimate, estimate.unit), f"95{fmt.NBSP}% interval {limits}"
-    return fmt.figure(estimate, estimate.unit), f"from {fmt.plural(estimate.n, 'trial')}, no interval"
+        return value, limits, f"95{fmt.NBSP}% interval {limits}"
+    return value, "", f"from {fmt.plural(estimate.n, 'trial')}, no interval"
