@@ -116,7 +116,7 @@ def _with_columns(tables: TrialTables, proof: Proof, cacheable: Bools) -> pd.Dat
         came, left = at_the_cache(record, samples, ledger)
         requests = schedule(came, left, proof, cacheable, record.start_wall_ns)
         ideal = on_samples(requests, replay(requests, EXACT), n)
-        if record.tier.expiry is not None:
+        if record.tier.expiry is not None and not record.trial.cell.tier.shield:
             tier, edges = record.tier, record.trial.cell.tier.edges
             if edges > 1:  # each has a store of its own; what one of them holds is no use to another's users
                 edge = edge_of(samples, edges)

@@ -144,12 +144,13 @@ def expiry_words(record: TrialRecord) -> str:
         if record.tier.kind == "url":
             return "Not known: somebody’s own tier. Nothing is predicted."
         return "Not foretold in this profile: nothing is predicted."
+    layers = ", in each of its two layers; of both together nothing is predicted" if record.trial.cell.tier.shield else ""
     if not (rule.whole_seconds or rule.extra_s or rule.less_fetch):
-        return "Fresh for exactly its TTL after it was stored."
+        return f"Fresh for exactly its TTL after it was stored{layers}."
     start = "the whole second it was stored in" if rule.whole_seconds else "the moment it was stored"
     extra = f" plus {fmt.plural(rule.extra_s, 'second')}" if rule.extra_s else ""
     less = " less what its fetch took" if rule.less_fetch else ""
-    return f"Fresh for its TTL{extra}{less}, counted from {start}."
+    return f"Fresh for its TTL{extra}{less}, counted from {start}{layers}."
 
 
 def _storage_words(record: TrialRecord, samples: pd.DataFrame) -> str:

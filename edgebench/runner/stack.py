@@ -311,9 +311,7 @@ class Stack:
             kind=adapter.name, version=binary.version, binary=f"{binary.path} ({binary.source})",
             config_text=_config_text(self._files(adapter, binary)),
             argv=adapter.processes(binary, self.place)[0].argv,
-            # Behind a shield an answer has lived before it comes to the edge, and how long of that counts is its own
-            # matter in each cache: one rule does not say what both layers together do.
-            expiry=adapter.expiry if tier.profile is Profile.STRICT and adapter.stores and not tier.shield else None,
+            expiry=adapter.expiry if tier.profile is Profile.STRICT and adapter.stores else None,
             profile=tier.profile, lacks=tuple(adapter.lacks.get(tier.profile, ())),
             collapses_misses=adapter.collapses_misses, collapses_expired=adapter.collapses_expired,
             counters=self._counters(adapter, binary),
