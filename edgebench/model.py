@@ -372,7 +372,7 @@ class Scenario:
     variants: tuple[Variant, ...] = ()
     prices: Prices | None = None
     browser_loads: int = 0
-    """Page loads of a real browser at the end of each trial, for each kind of visitor."""
+    """Page loads of a real browser at the end of the first trial of each cell, for each kind of visitor."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Bench:
     networks: Mapping[str, NetworkSpec] = field(default_factory=dict)
     """Those of the cells, by name; loopback is none."""
     browser_loads: int = 0
-    """Page loads of a real browser at the end of each trial, for each kind of visitor."""
+    """Page loads of a real browser at the end of the first trial of each cell, for each kind of visitor."""
 
 
 @dataclass
@@ -234,7 +234,7 @@ class _Attempt:
             self._watch(generator)
             self.drift_ns = self.clock.drift_ns()
             self.tier = self.stack.record()
-            if self.bench.browser_loads:
+            if self.bench.browser_loads and self.trial.repeat == 1:
                 tell("loading pages")
                 self.load_end_ns = time.monotonic_ns() - self.clock.monotonic_ns
                 self.pages = load_pages(

@@ -93,7 +93,7 @@ class PricesTable(Table):
 
 
 class BrowserTable(Table):
-    """Page loads of a real browser (Chromium, where it is found) at the end of each trial."""
+    """Page loads of a real browser (Chromium, where it is found) at the end of the first trial of each cell."""
 
     model_config = ConfigDict(title="[browser]")
 
