@@ -76,8 +76,8 @@ def _share(part: Bools, whole: Bools) -> float | None:
 def is_foretold(record: TrialRecord, samples: pd.DataFrame) -> bool:
     """Whether the expiry rule alone says what is hit: it is known, and nothing had to be evicted.
 
-    Before a shield an answer has lived for a while when it comes to the edge. How much of that counts is a matter of its
-    own in each cache (Age), and no rule of one layer says what both together do.
+    Before a shield an answer has lived for a while when it comes to the edge. How much of that counts is a matter of
+    its own in each cache (Age), and no rule of one layer says what both together do.
     """
     shielded = record.trial.cell.tier.shield
     return stores(record) and record.tier.expiry is not None and not shielded and not overflows(record, samples)

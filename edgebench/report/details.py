@@ -144,7 +144,8 @@ def expiry_words(record: TrialRecord) -> str:
         if record.tier.kind == "url":
             return "Not known: somebody’s own tier. Nothing is predicted."
         return "Not foretold in this profile: nothing is predicted."
-    layers = ", in each of its two layers; of both together nothing is predicted" if record.trial.cell.tier.shield else ""
+    shielded = record.trial.cell.tier.shield
+    layers = ", in each of its two layers; of both together nothing is predicted" if shielded else ""
     if not (rule.whole_seconds or rule.extra_s or rule.less_fetch):
         return f"Fresh for exactly its TTL after it was stored{layers}."
     start = "the whole second it was stored in" if rule.whole_seconds else "the moment it was stored"

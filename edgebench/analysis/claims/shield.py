@@ -239,9 +239,8 @@ def _why(pairs: list[Pair]) -> str:
         if cut is not True:
             said.append(f"{pair.name}: a cut of {times(CUT)} or more is not certain")
         if wait is not True:
-            said.append(
-                f"{pair.name}: all requests took {times(pair.slower.value or 0.0)} as long ({span(pair.slower)})"
-            )
+            slower = f"{times(pair.slower.value or 0.0)}, {span(pair.slower)}"
+            said.append(f"{pair.name}: that waits grow by no more than {times(SLOWER)} is not certain ({slower})")
         if age is not True:
             old = percent(pair.old.value or 0.0)
             said.append(
