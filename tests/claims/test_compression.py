@@ -138,7 +138,7 @@ def test_without_a_plain_one_there_is_nothing_to_compare_with() -> None:
 def test_charts_are_drawn_from_what_there_is() -> None:
     (chart,) = charts_of("compression", conclude(trials(0.3, 0.8)))
     assert [panel.slug for panel in chart.panels] == ["compression-bytes", "compression-time", "compression-cpu"]
-    title = "br at the origin leaves 30.1 % of a page’s bytes; the page takes 80.3 % of the time"
+    title = "br at the origin behind nginx leaves 30.1 % of a page’s bytes; the page takes 80.3 % of the time"
     assert chart.title.replace(NBSP, " ") == title
     assert chart.table is not None and len(chart.table.rows) == 2
     assert charts_of("compression", conclude(pd.DataFrame())) == []

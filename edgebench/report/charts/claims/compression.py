@@ -49,7 +49,8 @@ def draw(judged: Judged) -> list[Chart]:
             "compression",
             _title(cells),
             f"One answer of each kind makes a page. The page is there after the HTML and the slowest of what it names "
-            f"(medians){_on(cells)}. Small dot = one trial, bar = 95 % interval from {cells['trials'].max()} trials.",
+            f"(medians){_on(cells)}. Small dot = one trial, bar = 95 % interval from "
+            f"{fmt.plural(int(cells['trials'].max()), 'trial')}.",
             tuple(panels),
             _table(rows),
         )
@@ -57,8 +58,7 @@ def draw(judged: Judged) -> list[Chart]:
 
 
 def _name(row: SimpleNamespace) -> str:
-    coding = f"{row.coding} at {row.where}" if row.where else row.coding
-    return f"{row.tier}: {coding}"
+    return f"{row.tier}: {', '.join(part for part in (row.coding, row.where) if part)}"
 
 
 def _on(cells: pd.DataFrame) -> str:
@@ -74,10 +74,12 @@ def _title(cells: pd.DataFrame) -> str:
     coded = cells[(cells["coding"] != PLAIN) & cells.get("bytes_ratio", pd.Series(dtype=float)).notna()]
     if coded.empty:
         return "Bytes, time and CPU by content coding"
-    best = records(coded.sort_values("bytes_ratio").head(1))[0]
+    least = coded[coded["bytes_ratio"].round(2) == coded["bytes_ratio"].round(2).min()]
+    best = records(least.sort_values("time_ratio").head(1))[0]
     left, time = fmt.number(best.bytes_ratio, "ratio"), best.time_ratio
     faster = f"; the page takes {fmt.number(time, 'ratio')} of the time" if known(time) is not None else ""
-    return f"{best.coding} at the {best.where} leaves {left} of a page’s bytes{faster}"
+    behind = f" behind {best.tier}" if best.where == "origin" and best.tier != "direct" else ""
+    return f"{best.coding} at the {best.where}{behind} leaves {left} of a page’s bytes{faster}"
 
 
 def _time(cells: pd.DataFrame, trials: pd.DataFrame) -> Panel:

@@ -50,7 +50,7 @@ def draw(judged: Judged) -> list[Chart]:
             _title(judged, cells),
             "What the cache fetched, by the app’s ledger and the bucket’s own log; the CPU time of their processes; "
             "the median latency of a static file. Small dot = one trial, bar = 95 % interval from "
-            f"{cells['trials'].max()} trials.",
+            f"{fmt.plural(int(cells['trials'].max()), 'trial')}.",
             tuple(panels),
             _table(rows),
             "The bucket’s CPU time includes its log, which says every request in several lines.",
