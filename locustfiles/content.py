@@ -10,6 +10,7 @@ import random
 import re
 from typing import ClassVar
 
+from gevent.lock import BoundedSemaphore
 from locust import task
 from locust.exception import StopTest
 
@@ -29,11 +30,15 @@ class Visitor(EdgeUser):
 
     headers = {"Accept-Encoding": "gzip"}  # noqa: RUF012
     files: ClassVar[dict[str, list[str]]] = {}
+    looking = BoundedSemaphore()
 
     def on_start(self) -> None:
         """The first visitor finds out which static files there are."""
-        if self.files:
-            return
+        with self.looking:
+            if not self.files:
+                self.look()
+
+    def look(self) -> None:
         pages = (self.client.get(page, name="html /").text for page in ("/", "/products/1"))
         found = sorted({path for page in pages for path in ASSET.findall(page)})
         for path in found:

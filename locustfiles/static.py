@@ -8,6 +8,7 @@ fonts and scripts first, as on a page.
 
 from typing import ClassVar
 
+from gevent.lock import BoundedSemaphore
 from locust import task
 from locust.exception import StopTest
 
@@ -27,11 +28,15 @@ class Visitor(EdgeUser):
 
     headers = {"Accept-Encoding": "gzip, br"}  # noqa: RUF012
     files: ClassVar[list[str]] = []
+    looking = BoundedSemaphore()
 
     def on_start(self) -> None:
         """The first visitor looks what the pages name."""
-        if self.files:
-            return
+        with self.looking:
+            if not self.files:
+                self.look()
+
+    def look(self) -> None:
         browser = Browser(self)
         named = [path for page in PAGES for path in browser.first_visit(page).assets if path.startswith("/static/")]
         Visitor.files = list(dict.fromkeys(named))

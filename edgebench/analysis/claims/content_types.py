@@ -59,6 +59,8 @@ CLASSES = {
 """By the first word of their endpoints' names, in words."""
 _ALL = 0.9995
 """Printed as 100 %."""
+_SOME = 0.05
+"""Caches that deliver less than this of a class stand together in the sentence, whether it is nothing or little."""
 BY_RANGES = ("audio", "seeking")
 
 
@@ -168,13 +170,13 @@ def _lacks(found: pd.DataFrame) -> list[tuple[str, str, str]]:
     """(caches, classes, how much of them) of what is not delivered. Who lacks the same stands together."""
     missing = found[~found["delivered"]]
     lacks: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
-    for (is_some, tier), rows in missing.groupby([missing["share"] >= 1 - _ALL, "tier"], sort=False):
+    for (is_some, tier), rows in missing.groupby([missing["share"] >= _SOME, "tier"], sort=False):
         lacks.setdefault((bool(is_some), tuple(rows["kind"])), []).append(str(tier))
     groups = []
-    for (is_some, kinds), tiers in lacks.items():
+    for (_, kinds), tiers in lacks.items():
         shares = missing[missing["tier"].isin(tiers) & missing["kind"].isin(kinds)]["share"]
         most = "at most " if len(shares) > 1 else ""
-        amount = f"{most}{percent(float(shares.max()))} of what could have" if is_some else "nothing"
+        amount = f"{most}{percent(float(shares.max()))} of what could have" if shares.max() > 1 - _ALL else "nothing"
         groups.append((listed(tiers), listed([CLASSES[kind] for kind in kinds]), amount))
     return groups
 
