@@ -74,7 +74,7 @@ def test_changes_go_past_the_cache(short_run: Callable[..., ShortRun]) -> None:
         changes += len(patched)
     assert changes > 5
     codes = [reason["code"] for reason in run.summary["trust"]["reasons"]]
-    assert "LOG_DISAGREES" not in codes and "UNMATCHED_LEDGER" not in codes and "RATE_MISSED" not in codes
+    assert "LOG_DISAGREES" not in codes and "UNMATCHED_LEDGER" not in codes
 
 
 def trials(
@@ -86,8 +86,8 @@ def trials(
         for repeat in range(1, repeats + 1):
             rows.append(
                 {
-                    "cell": f"nginx.ttl{ttl_s}", "tier": "nginx", "series": "nginx", "variant": "", "ttl_s": float(ttl_s),
-                    "repeat": repeat, "endpoint": PRODUCT, "requests": 1000, "offload": spared + 0.001 * repeat,
+                    "cell": f"nginx.ttl{ttl_s}", "tier": "nginx", "series": "nginx", "variant": "",
+                    "ttl_s": float(ttl_s), "repeat": repeat, "endpoint": PRODUCT, "requests": 1000, "offload": spared + 0.001 * repeat,
                     "outdated": wrong * (1 + 0.01 * repeat), "outdated_s": 0.4, "changes_per_s": changes,
                 }
             )  # fmt: skip
@@ -113,10 +113,10 @@ def test_gain_and_truth_decide(found: pd.DataFrame, verdict: ClaimVerdict, advis
 
 
 def test_a_reader_chooses_by_what_is_tolerated() -> None:
-    choices = conclude(trials(0.008, (0.85, 0.92))).tables["choices"].set_index("tolerated")
-    assert np.isnan(choices.loc[0.001, "ttl_s"])
-    assert choices.loc[0.01, "ttl_s"] == 2 and choices.loc[0.05, "ttl_s"] == 8
-    assert choices.loc[0.05, "offload"] == pytest.approx(0.922)
+    choices = conclude(trials(0.008, (0.85, 0.92))).tables["choices"]
+    assert choices["tolerated"].tolist() == [0.001, 0.01, 0.05, 0.1]
+    assert choices["ttl_s"].tolist() == pytest.approx([np.nan, 2, 8, 8], nan_ok=True)
+    assert choices["offload"].tolist() == pytest.approx([np.nan, 0.852, 0.922, 0.922], nan_ok=True)
 
 
 def test_without_changes_or_ttls_nothing_is_judged() -> None:
