@@ -11,8 +11,10 @@ import pytest
 
 from edgebench.analysis.claims.geo import API, NEW, RETURNING, conclude
 from edgebench.model import ClaimVerdict
+from edgebench.network.profiles import PROFILES
 from edgebench.report.charts.claims.geo import draw
-from tests.claims.conftest import ShortRun, ShortTrial
+from edgebench.scenario import cells, load
+from tests.claims.conftest import ROOT, ShortRun, ShortTrial
 
 T_3 = 4.302652729911275
 """Quantile of Student's t: 97.5 %, 2 degrees of freedom."""
@@ -149,3 +151,14 @@ def test_the_charts_have_a_panel_per_network_and_the_browser_beside() -> None:
     assert "1.15×" in beside.title and beside.table is not None
     assert beside.table.rows[0][2:6] == ("600 (6)", "660 (3)", "1.10", "–")
     assert len(draw(conclude(trials(NETWORKS), ["direct"], pd.DataFrame()))) == 1
+
+
+def test_a_variant_by_https_is_https_without_a_cache_too_and_nothing_else_there_changes() -> None:
+    scenario = load(
+        ROOT / "scenarios" / "geo.toml",
+        ["variants=[{name='https', tier={tls=true, workers=3}}]"],
+        kinds=["direct", "nginx"],
+        networks=PROFILES,
+    )
+    kinds = {cell.tier.name: (cell.tier.tls, cell.tier.workers) for cell in cells(scenario)}
+    assert kinds == {"direct": (True, 1), "nginx": (True, 3)}
