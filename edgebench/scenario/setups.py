@@ -44,7 +44,8 @@ class NetworkTable(Table):
 
 
 class DeployTable(Table):
-    """A new version of the app in the middle of the measurement."""
+    """A new version of the app in the middle of the measurement: the file `release` in `{work}`, which says 1, says 2,
+    and gunicorn replaces its workers without downtime. The app reads it when it starts, or knows in another way."""
 
     at_s: float = Field(ge=0, le=DAY_S, json_schema_extra={"x-unit": "seconds"})
     """When, in seconds since the measurement began."""
