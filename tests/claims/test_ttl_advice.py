@@ -87,7 +87,8 @@ def trials(
             rows.append(
                 {
                     "cell": f"nginx.ttl{ttl_s}", "tier": "nginx", "series": "nginx", "variant": "",
-                    "ttl_s": float(ttl_s), "repeat": repeat, "endpoint": PRODUCT, "requests": 1000, "offload": spared + 0.001 * repeat,
+                    "ttl_s": float(ttl_s), "repeat": repeat, "endpoint": PRODUCT, "requests": 1000,
+                    "offload": spared + 0.001 * repeat,
                     "outdated": wrong * (1 + 0.01 * repeat), "outdated_s": 0.4, "changes_per_s": changes,
                 }
             )  # fmt: skip
