@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from edgebench.analysis.trust import LIMITS, Doubt
+from edgebench.analysis.trust import Doubt
 from edgebench.analysis.wording import digits, percent
 from edgebench.model import LinkRecord, ReasonCode, TrialRecord
 
@@ -30,9 +30,8 @@ def network_doubts(record: TrialRecord) -> Iterator[Doubt]:
     )
     yield Doubt(ReasonCode.NETWORK_OFF, cell, off, text)
     late, said = max((_late(link) for link in record.network.links), default=(0.0, ""))
-    limit = LIMITS[ReasonCode.NETWORK_LATE].suspect
     text = (
-        f"the network's emulator could not keep up under load: {said} (more than {limit:g} times what is tolerated). "
+        f"the network's emulator could not keep up under load: {said}. "
         "Lower rate_rps, or use a machine with more cores."
     )
     yield Doubt(ReasonCode.NETWORK_LATE, cell, late, text)
@@ -78,10 +77,11 @@ def _late(link: LinkRecord) -> tuple[float, str]:
     return max(
         (
             late_ms / rtt_tolerance_ms(link),
-            f"{way}: 1 % of the packets were at least {digits(late_ms)} ms late",
+            f"{way}: 1 % of the packets were {digits(late_ms)} ms late or more (limit {rtt_tolerance_ms(link):g} ms)",
         ),
         (
             missed / MISSED_SHARE,
-            f"{way}: {link.missed:,} packets ({percent(missed)}) were dropped that nobody asked to drop",
+            f"{way}: {link.missed:,} packets ({percent(missed)}) were dropped that nobody asked to drop (limit "
+            f"{percent(MISSED_SHARE)})",
         ),
     )

@@ -12,16 +12,21 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
+from edgebench.network.line import LineSpec
 from edgebench.network.namespaces import in_thread, ip_batch
+from edgebench.network.netem import netem_commands
 from edgebench.network.relay import REALTIME
 
 INSIDE = "EDGEBENCH_NAMESPACE_OF"
 """Set to the pid of the process that is in a namespace of its own: its children are not meant."""
+WITHOUT_NETEM = "EDGEBENCH_NETEM"
+"""Set to 0, the relay is taken where there is netem, too."""
 AS_ROOT = ("unshare", "--net", "--")  # without a user namespace caches may drop their privileges as root's children do
 ROOTLESS = ("unshare", "--user", "--map-current-user", "--keep-caps", "--net", "--")
-_TRY = """
+_HARDEST = LineSpec(1_000_000, 1_000_000, 0.01, 8.0, 1_000_000)
+_TRY = f"""
 ip link set lo up && ip link add eb0 type veth peer name eb1 || exit
-tc qdisc add dev lo root netem delay 1ms 2>/dev/null && echo netem
+{" && ".join(f"tc {line} 2>/dev/null" for line in netem_commands("eb0", _HARDEST))} && echo netem
 exit 0"""
 _LIMIT_S = 10.0
 _SETTINGS: Mapping[str, tuple[str, str]] = {
@@ -75,7 +80,8 @@ def attempt(argv: Sequence[str]) -> tuple[bool, bool, str]:
     except (OSError, subprocess.TimeoutExpired) as error:
         return False, False, str(error)
     said = " ".join(done.stderr.split()) or "no reason given"
-    return done.returncode == 0, "netem" in done.stdout, said
+    netem = "netem" in done.stdout and os.environ.get(WITHOUT_NETEM, "") != "0"
+    return done.returncode == 0, netem, said
 
 
 def _way_out() -> str:

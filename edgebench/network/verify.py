@@ -25,9 +25,9 @@ LEAST_PROBES = 10
 """Fewer that arrive are no measurement."""
 GRACE_NS = 200_000_000
 """How much longer than it should be under way a packet is waited for."""
-TRAIN_NS = 250_000_000
-TRAIN_PACKETS = 60
-"""A train is as long as it takes to carry these, or TRAIN_NS if that is longer."""
+TRAIN_NS, LONGEST_TRAIN_NS = 250_000_000, 600_000_000
+TRAIN_PACKETS = 40
+"""A train is as long as it takes to carry these, or TRAIN_NS if that is longer. Slow links get smaller ones."""
 OVERLOAD = 1.5
 """Trains are sent faster than the rate by this, so that the rate is what decides."""
 AT_ONCE_MBIT = 120.0
@@ -132,14 +132,15 @@ def _probe(links: Sequence[tuple[Way, Way]], specs: Sequence[Link]) -> None:
 
 
 def _round_trips_ms(up: Way, down: Way) -> list[float]:
-    """Of each probe that arrived on both ways."""
+    """Of each probe that arrived on both ways, less the time it takes to put it on a line of limited rate."""
+    on_line_ms = sum((_PROBE.size + _UDP_AND_IP_BYTES) * 8e-3 / way.mbit for way in (up, down) if way.mbit)
     ways_ns = []
     for way in (up, down):
         probes = ((arrived_ns, *_PROBE.unpack(data)) for arrived_ns, data in way.arrivals)
         ways_ns.append({number: arrived_ns - sent_ns for arrived_ns, number, sent_ns in probes})
         way.arrivals = []
     there, back = ways_ns
-    return [(there[number] + back[number]) / _MS for number in there if number in back]
+    return [(there[number] + back[number]) / _MS - on_line_ms for number in there if number in back]
 
 
 def _groups(ways: Sequence[Way]) -> list[list[Way]]:
@@ -155,8 +156,8 @@ def _groups(ways: Sequence[Way]) -> list[list[Way]]:
 
 def _train(ways: Sequence[Way]) -> None:
     """Full packets, faster than the rate, read as long as they keep coming."""
-    payload = bytes(PACKET_BYTES - _UDP_AND_IP_BYTES)
-    packet_ns = [8000 * PACKET_BYTES / (way.mbit or 1) for way in ways]
+    payloads = [bytes(_packet_bytes(way) - _UDP_AND_IP_BYTES) for way in ways]
+    packet_ns = [8000 * _packet_bytes(way) / (way.mbit or 1) for way in ways]
     length_ns = max(TRAIN_NS, round(TRAIN_PACKETS * max(packet_ns)))
     sent = [0] * len(ways)
     begin_ns = time.monotonic_ns()
@@ -164,9 +165,15 @@ def _train(ways: Sequence[Way]) -> None:
         for at, way in enumerate(ways):
             due = 2 + int((now_ns - begin_ns) / packet_ns[at] * OVERLOAD)
             for _ in range(due - sent[at]):
-                way.send(payload)
+                way.send(payloads[at])
             sent[at] = max(sent[at], due)
         _read_until(ways, now_ns + 1_000_000)
+
+
+def _packet_bytes(way: Way) -> int:
+    """So that enough of them fit into the longest train, as IP counts."""
+    fit = (way.mbit or 0) / 8000 * LONGEST_TRAIN_NS / TRAIN_PACKETS
+    return round(min(max(fit, 64), PACKET_BYTES))
 
 
 def _rate_mbit(way: Way) -> float | None:
@@ -176,7 +183,7 @@ def _rate_mbit(way: Way) -> float | None:
         return None
     begin_ns = way.arrivals[0][0]
     at_us = [(arrived_ns - begin_ns) / 1e3 for arrived_ns, _ in way.arrivals]
-    bits = [8.0 * PACKET_BYTES * number for number in range(len(at_us))]
+    bits = [8.0 * _packet_bytes(way) * number for number in range(len(at_us))]
     if at_us[-1] <= 0:
         return None
     return statistics.linear_regression(at_us, bits).slope

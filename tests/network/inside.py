@@ -1,5 +1,7 @@
 """What the tests do in a namespace of their own, as a process: python -m tests.network.inside HOW TASK=ARGUMENT…
 
+HOW is rootless, or anything else for what this machine allows.
+
 Prints what was found as a line of JSON.
 """
 

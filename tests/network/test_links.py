@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -26,9 +27,12 @@ from edgebench.runner.guardian import MARK
 from tests.analysis.folders import record, scenario, trials
 
 pytestmark = pytest.mark.skipif(not possible.possible().unshare, reason=possible.possible().why_not)
-HOWS = ["any"]
+RELAY, NETEM, ROOTLESS = "relay", "netem", "rootless"
+HOWS = [RELAY]
+if possible.possible().netem:
+    HOWS.append(NETEM)
 if possible.possible().unshare != possible.ROOTLESS and possible.attempt(possible.ROOTLESS)[0]:
-    HOWS.append("rootless")
+    HOWS.append(ROOTLESS)
 
 
 NAMES = ("mobile", "other-continent", "line")
@@ -42,7 +46,8 @@ def _argv(how: str, *tasks: str) -> Sequence[str]:
 def inside(how: str) -> Any:
     """All that is measured, by one process: to start it takes longer than most of the tests."""
     tasks = [*(f"links={name}" for name in NAMES), "lost=600", "reach=same-city", "wrong=slower"]
-    done = subprocess.run(_argv(how, *tasks), capture_output=True, text=True, timeout=90, check=False)
+    environment = {**os.environ, possible.WITHOUT_NETEM: "1" if how == NETEM else "0"}
+    done = subprocess.run(_argv(how, *tasks), capture_output=True, text=True, timeout=90, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -67,7 +72,7 @@ def test_round_trips_and_rates_are_those_asked_for(name: str, how: str) -> None:
 
 def test_a_network_that_is_not_the_one_asked_for_makes_its_trial_invalid() -> None:
     """The relay was told of 2 ms more between client and edge, the other links are right."""
-    found = TypeAdapter(NetworkRecord).validate_python(inside("any")["wrong=slower"])
+    found = TypeAdapter(NetworkRecord).validate_python(inside(RELAY)["wrong=slower"])
     doubts = list(network_doubts(replace(record(trials(scenario())[0]), network=found)))
     trust = run_trust(doubts)
     assert trust.status is TrustStatus.INVALID
@@ -78,7 +83,7 @@ def test_a_network_that_is_not_the_one_asked_for_makes_its_trial_invalid() -> No
 
 
 def test_what_is_to_be_lost_is_lost() -> None:
-    found = inside("any")["lost=600"]
+    found = inside(RELAY)["lost=600"]
     link = found["record"]["links"][0]
     assert found["arrived"] == link["packets"]
     assert link["packets"] + link["lost"] == 600
@@ -87,7 +92,7 @@ def test_what_is_to_be_lost_is_lost() -> None:
 
 
 def test_every_node_has_one_address_for_all_and_no_way_out() -> None:
-    found = inside("any")["reach=same-city"]
+    found = inside(RELAY)["reach=same-city"]
     assert set(found["from"]) == {
         f"{one}>{other}" for one in ("client", "edge", "origin", "") for other in ("client", "edge", "origin")
     }
@@ -119,7 +124,7 @@ def _namespaces() -> Iterator[str]:
 def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
     """Whatever ends the harness, its processes go, and with them the namespaces and all cables."""
     before = _interfaces()
-    with subprocess.Popen(_argv("any", f"hold={tmp_path}"), stdout=subprocess.PIPE, text=True) as harness:
+    with subprocess.Popen(_argv(RELAY, f"hold={tmp_path}"), stdout=subprocess.PIPE, text=True) as harness:
         assert harness.stdout is not None
         try:
             held = json.loads(harness.stdout.readline())
