@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from edgebench.analysis.proof import Proof
@@ -46,9 +47,13 @@ def cacheable_samples(samples: pd.DataFrame, ledger: pd.DataFrame, proof: Proof,
 
 
 def _joined(samples: pd.DataFrame, ledger: pd.DataFrame, proof: Proof) -> pd.DataFrame:
-    """Good GET and HEAD samples with the lifetime and principal of the answer they carry."""
-    use = (proof.answer >= 0) & ~is_error(samples) & samples["method"].isin(SAFE_METHODS).to_numpy(dtype=bool)
-    answers = ledger.iloc[proof.answer[use]]
+    """Good GET and HEAD samples with the lifetime and principal of the answer they carry.
+
+    Without a stamp (an object store sends none) it is what they caused, or else the last word on their key.
+    """
+    row = np.where(proof.answer >= 0, proof.answer, np.where(proof.caused >= 0, proof.caused, proof.word))
+    use = (row >= 0) & ~is_error(samples) & samples["method"].isin(SAFE_METHODS).to_numpy(dtype=bool)
+    answers = ledger.iloc[row[use]]
     return pd.DataFrame(
         {
             "endpoint": samples["endpoint"].astype("object").to_numpy()[use],
