@@ -19,6 +19,7 @@ from edgebench.errors import UserError
 from edgebench.load import replay as recorded
 from edgebench.model import Ceiling, Load, LoadModel, Scenario
 from edgebench.network.possible import possible
+from edgebench.runner import browser
 from edgebench.runner.calibration import CHECK_SIZES, measure_ceiling
 from edgebench.runner.live import clock_text
 from edgebench.runner.placement import available_cores, place
@@ -73,6 +74,7 @@ def print_check(console: Console, *, ceiling: bool = True) -> None:
     for name, adapter in adapters().items():
         binary = adapter.find()
         table.add_row(name, f"{binary.version} ({binary.source})" if binary else f"missing: {adapter.how_to_get}")
+    table.add_row("browser", browser.find() or f"missing: {browser.HOW_TO_GET}")
     cores = available_cores()
     placement = place(cores)
     if not cores:

@@ -26,6 +26,7 @@ from edgebench.runner.services import POLL_S, Service, exit_text, log_tail
 from edgebench.store import BROWSER
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+HOW_TO_GET = f"none of {', '.join(NAMES)} is installed; install one"
 PAGE = "/"
 _START_S = 20.0
 _LOAD_S = 15.0
@@ -66,7 +67,7 @@ def load_pages(
     """
     path = find()
     if path is None:
-        return PageLoads(BROWSER.empty_table(), f"no browser: none of {', '.join(NAMES)} is installed; install one")
+        return PageLoads(BROWSER.empty_table(), f"no browser: {HOW_TO_GET}")
     if find_spec("playwright") is None:
         return PageLoads(BROWSER.empty_table(), "no driver for the browser: pip install playwright")
     out = work / "page_loads.jsonl"
