@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from edgebench.analysis.tables import Bools, Ints
+from edgebench.model import Outcome
 
 SHIELD = "shield"
 _EDGE = r"^edge(\d+)$"
@@ -30,3 +31,15 @@ def logged_by(tier_log: pd.DataFrame) -> Ints:
 def is_shields(tier_log: pd.DataFrame) -> Bools:
     """The lines that the shield wrote: of requests of the edges, not of clients."""
     return logged_by(tier_log) < 0
+
+
+def unclear_causes(samples: pd.DataFrame) -> Bools:
+    """Behind a shield: samples said to have caused a fetch that others waited for.
+
+    The earliest sent is taken for the cause. But two ways lead to the shield by way of two edges, and whose request came
+    first there nobody but the shield knows. samples: store.SAMPLES plus outcome. Shape: n.
+    """
+    stamps, outcome = samples["origin_seq"].astype("Int64").fillna(-1), samples["outcome"].astype("object")
+    shared = stamps.isin(stamps[outcome == Outcome.COLLAPSED.value]) & (stamps >= 0)
+    unclear: Bools = (shared & (outcome == Outcome.ORIGIN.value)).to_numpy(dtype=bool)
+    return unclear

@@ -33,6 +33,17 @@ def test_what_the_shield_logged_is_no_clients_request() -> None:
     assert found.unmatched == {"samples without a log line": 0, "log lines without a sample": 0}
 
 
+def test_of_two_that_asked_the_shield_for_one_fetch_nobody_says_who_came_first() -> None:
+    asked = samples(
+        {"claim": "hit", "outcome": "origin", "origin_seq": 5, "user": 0},
+        {"claim": "miss", "outcome": "collapsed", "origin_seq": 5, "user": 1},
+        {"claim": "hit", "outcome": "origin", "origin_seq": 6, "user": 0},
+    )
+    found = reconcile(asked, NO_LOG, edges=2, shielded=True)
+    assert (found.compared["claim"], found.contradicted["claim"]) == (2, 1)  # nobody else waited for fetch 6
+    assert reconcile(asked, NO_LOG).contradicted["claim"] == 2
+
+
 def test_older_logs_are_of_the_only_cache() -> None:
     assert logged_by(log({}, {})).tolist() == [0, 0]
     assert logged_by(pd.DataFrame({"port": [1, 2]})).tolist() == [0, 0]
