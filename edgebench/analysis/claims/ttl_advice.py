@@ -198,12 +198,12 @@ def _advice_text(advice: pd.DataFrame, rate: float) -> str:
     """Of the first cache; the others are in the table."""
     mine = [one for one in records(advice) if one.series == advice["series"].iloc[0]]
     parts = [
-        f"{one.endpoint}: TTL {one.ttl_s:g} s, {percent(one.offload)} offload, {percent(one.outdated.value)} outdated"
+        f"{one.ttl_s:g} s for {one.endpoint} ({percent(one.offload)} spared, {percent(one.outdated.value)} outdated)"
         for one in mine
     ]
     return (
-        f"With {digits(rate)} changes a second, {percent(MOST)} of the offload of {mine[0].longest_s:g} s is had with "
-        f"{mine[0].series} at {'; '.join(parts)}."
+        f"With {digits(rate)} changes a second, {mine[0].series} has {percent(MOST)} of what a TTL of "
+        f"{mine[0].longest_s:g} s spares the origin at {listed(parts)}."
     )
 
 

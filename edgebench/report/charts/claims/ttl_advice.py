@@ -43,9 +43,9 @@ def draw(judged: Judged) -> list[Chart]:
         Chart(
             "ttl-advice",
             _title(advice),
-            f"Each point is a TTL: what it spares the origin, against the share of answers it leaves outdated. Filled: "
-            f"the shortest with {fmt.number(MOST, 'ratio')} of the offload of the longest. Dashed: "
-            f"{fmt.number(TOLERATED, 'ratio')} outdated. {what}",
+            "Each point is a TTL: what it spares the origin, against the share of answers it leaves outdated. Filled: "
+            f"the shortest with {100 * MOST:g} % of the offload of the longest. Dashed: {100 * TOLERATED:g} % "
+            f"outdated. {what}",
             tuple(_tradeoff(points, advice, endpoint, styles) for endpoint in endpoints),
             _choice_table(choices),
         ),
@@ -69,10 +69,10 @@ def _one(advice: pd.DataFrame, series: str, endpoint: str) -> SimpleNamespace:
 
 def _title(advice: pd.DataFrame) -> str:
     rows = [one for one in records(advice) if one.series == advice["series"].iloc[0]]
-    parts = [f"TTL {one.ttl_s:g} s for {one.endpoint}" for one in rows]
+    parts = [f"{one.ttl_s:g} s for {one.endpoint}" for one in rows]
     worst = max(rows, key=lambda one: one.outdated.value)
     outdated = fmt.number(worst.outdated.value, "ratio")
-    return f"Most of the gain is had at {', '.join(parts)}; up to {outdated} of the answers are outdated there"
+    return f"Most of the gain is had at a TTL of {', '.join(parts)}; up to {outdated} of the answers are outdated there"
 
 
 def _ends(points: pd.DataFrame) -> str:
