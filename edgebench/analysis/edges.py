@@ -36,8 +36,8 @@ def is_shields(tier_log: pd.DataFrame) -> Bools:
 def unclear_causes(samples: pd.DataFrame) -> Bools:
     """Behind a shield: samples said to have caused a fetch that others waited for.
 
-    The earliest sent is taken for the cause. But two ways lead to the shield by way of two edges, and whose request came
-    first there nobody but the shield knows. samples: store.SAMPLES plus outcome. Shape: n.
+    The earliest sent is taken for the cause. But two ways lead to the shield by way of two edges, and whose request
+    came first there nobody but the shield knows. samples: store.SAMPLES plus outcome. Shape: n.
     """
     stamps, outcome = samples["origin_seq"].astype("Int64").fillna(-1), samples["outcome"].astype("object")
     shared = stamps.isin(stamps[outcome == Outcome.COLLAPSED.value]) & (stamps >= 0)
