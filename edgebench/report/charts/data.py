@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebench.analysis.results import Analysis, CellResult, TrialResult
-from edgebench.model import Outcome, Phase, TrustStatus
+from edgebench.model import LOOPBACK, Outcome, Phase, TrustStatus, series
 from edgebench.report import format as fmt
 from edgebench.report.palette import TierStyle, tier_styles
 
@@ -64,6 +64,12 @@ class Context:
 
     def style(self, cell: CellResult) -> TierStyle:
         return self.styles[cell.summary.series]
+
+    def label(self, cell: CellResult, length: int) -> str:
+        """What to write beside a mark: the series in so many characters, without a network that all cells share."""
+        summary = cell.summary
+        alike = len({each.summary.network for each in self.analysis.cells}) == 1
+        return fmt.clip_series(series(summary.tier, LOOPBACK if alike else summary.network, summary.variant), length)
 
 
 def tier_kinds(analysis: Analysis) -> dict[str, str]:

@@ -69,8 +69,8 @@ def _ecdf_title(ctx: Context) -> str:
     return f"{data.cell_name(only.cell)}: half of the requests are answered within {fmt.duration_ms(only.at(0.5))}"
 
 
-def _subtitle(found: list[Distribution]) -> str:
-    words = [f"{fmt.clip_series(dist.cell.summary.series, 14)} {fmt.duration_ms(dist.at(0.5))}" for dist in found]
+def _subtitle(ctx: Context, found: list[Distribution]) -> str:
+    words = [f"{ctx.label(dist.cell, 14)} {fmt.duration_ms(dist.at(0.5))}" for dist in found]
     text = "p50: " + " · ".join(words)
     return (
         text
@@ -81,14 +81,14 @@ def _subtitle(found: list[Distribution]) -> str:
 
 
 def _ecdf_panel(ctx: Context, title: str, found: list[Distribution], limits: tuple[float, float]) -> Panel:
-    figure, (axes,) = panel(title, _subtitle(found), "share of requests", curves.LATENCY)
+    figure, (axes,) = panel(title, _subtitle(ctx, found), "share of requests", curves.LATENCY)
     latency_axis(axes, "x", *limits)
     percent_axis(axes)
     lines, sizes, words = [], [], []
     for dist in found:
         lines.append(curves.draw_share(axes, dist, ctx.style(dist.cell)))
         hit = curves.of_all(dist) if ctx.stores(dist.cell) else None
-        name = fmt.clip_series(dist.cell.summary.series, 20)
+        name = ctx.label(dist.cell, 20)
         words.append(f"{name} {fmt.number(hit, 'ratio')} hits" if hit else name)
         sizes.append(text_size(words[-1]))
     _label(axes, ctx, found, words, labels.place(lines, sizes, curves.plot_bounds(axes)))
@@ -160,11 +160,11 @@ def _with(ctx: Context, dist: Distribution) -> str:
 def _tail_panel(
     ctx: Context, title: str, found: list[Distribution], limits: tuple[float, float], rarest: float
 ) -> Panel:
-    longest = max(len(fmt.clip_series(dist.cell.summary.series, 16)) for dist in found)
+    longest = max(len(ctx.label(dist.cell, 16)) for dist in found)
     right_pt = text_size("x" * longest)[0] + 16
     shown = [share for share in (0.999, 0.99, 0.9) if any(curves.enough(dist, share) for dist in found)][:1]
     parts = [
-        f"{fmt.clip_series(dist.cell.summary.series, 14)} {fmt.duration_ms(dist.at(shown[0]))}"
+        f"{ctx.label(dist.cell, 14)} {fmt.duration_ms(dist.at(shown[0]))}"
         for dist in found
         if shown and curves.enough(dist, shown[0])
     ]
@@ -181,5 +181,5 @@ def _tail_panel(
     ends = [curves.draw_tail(axes, dist, ctx.style(dist.cell)) for dist in found]
     heights = labels.spread([float(y) for _, y in ends], 14, 6, axes.get_window_extent().height)
     for dist, y, end in zip(found, heights, ends, strict=True):
-        halo(axes, float(end[0]) + 8, y, fmt.clip_series(dist.cell.summary.series, 16), ctx.style(dist.cell).colour)
+        halo(axes, float(end[0]) + 8, y, ctx.label(dist.cell, 16), ctx.style(dist.cell).colour)
     return Panel(f"tail-{fmt.slug(title)}", f"Tail of the latency, {title}", figure)

@@ -47,7 +47,7 @@ def frame(
 ) -> tuple[Figure, Axes]:
     """A plot with a row per cell: its tier on the left, its figures on the right under `head`, where they cannot lie
     on a mark. The horizontal axis is the caller's."""
-    names = [fmt.clip_series(cell.summary.series, _NAME) for cell in cells]
+    names = [ctx.label(cell, _NAME) for cell in cells]
     figures = [words(cell) for cell in cells]
     right_pt = max(map(len, (head, *figures))) * CHARACTER_PT * 1.09 + 10
     figure, (axes,) = panel(
