@@ -7,6 +7,7 @@ import pandas as pd
 
 from edgebench.analysis.evidence import Check
 from edgebench.analysis.joined import OK, Joined, filled
+from edgebench.analysis.planned import at_a_kill
 from edgebench.analysis.tables import Bools, Ints, shared_codes
 
 CUT_OFF = "answer cut off"
@@ -43,11 +44,12 @@ def broken_bodies(joined: Joined) -> Check | None:
 
 
 def cut_off(joined: Joined) -> Check:
-    """Samples whose answer ended before its end, although the origin had handed over all of it."""
+    """Samples whose answer ended before its end, although the origin had handed over all of it, and was not killed as
+    planned just then."""
     errors = filled(joined.samples["error"])
     cut = errors.str.startswith(CUT_OFF).to_numpy(dtype=bool)
     sound = joined.rows.complete & (filled(joined.ledger["fault"]) == "").to_numpy(dtype=bool)
-    checked = joined.has & sound[joined.row]
+    checked = joined.has & sound[joined.row] & ~at_a_kill(joined.record, joined.samples)
     return joined.check(cut & checked, checked, lambda at: errors.iloc[at])
 
 

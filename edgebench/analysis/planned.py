@@ -40,6 +40,17 @@ def in_fault(record: TrialRecord, samples: pd.DataFrame) -> Bools:
     return touched
 
 
+def at_a_kill(record: TrialRecord, samples: pd.DataFrame) -> Bools:
+    """The samples under way when an origin that was to be down was killed."""
+    touched = np.zeros(len(samples), dtype=bool)
+    for fault in record.faults:
+        if fault.kind is FaultKind.DOWN:
+            refused = record.measure_start_ns + fault.start_s * NS_PER_S
+            done = nanoseconds(samples, "done_ns")
+            touched |= (nanoseconds(samples, "sent_ns") < refused) & (done > refused - KILL_S * NS_PER_S)
+    return touched
+
+
 def in_deployment(record: TrialRecord, samples: pd.DataFrame) -> Bools:
     """The samples under way while a new release replaced the old one, or just after."""
     if "deploy_end_s" not in record.events:

@@ -87,9 +87,10 @@ def bounded(estimates: Iterable[Estimate]) -> bool:
     return bool(known) and all(value.n >= LEAST_TRIALS and value.low is not None for value in known)
 
 
-def not_testable(claim: str, why: str, tables: Mapping[str, pd.DataFrame] | None = None) -> Judged:
-    """What a judge says for want of data; `why` is a whole sentence."""
-    result = ClaimResult(claim, ClaimVerdict.NOT_TESTABLE, f"This could not be tested here: {why}", why=why)
+def not_testable(claim: str, why: str, tables: Mapping[str, pd.DataFrame] | None = None, doubtful: str = "") -> Judged:
+    """What a judge says for want of data; `why` is a whole sentence. doubtful: what else limits it, such as caveats."""
+    reason = sentences(f"{why[:1].upper()}{why[1:]}", doubtful)
+    result = ClaimResult(claim, ClaimVerdict.NOT_TESTABLE, f"This could not be tested here: {why}", why=reason)
     return Judged(result, dict(tables or {}))
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from edgebench.analysis.checks import trial_doubts
 from edgebench.analysis.checks_cell import cell_doubts, run_doubts
+from edgebench.analysis.planned import at_a_kill, disturbed
 from edgebench.analysis.results import TrialResult
 from edgebench.analysis.steadiness import drift
 from edgebench.analysis.trust import LIMITS, Doubt, cell_status, run_trust, status_of, worst
@@ -296,3 +297,13 @@ def test_a_crowd_excuses_no_error_before_it_and_no_generator_that_cannot_send_it
     assert codes(_crowd(able)) == {}
     assert codes(_crowd(able, step_factor=30.0))[R.GENERATOR_SATURATED] is SUSPECT
     assert codes(_crowd(_record(warm_up_end="planned")(trial))) == {}
+
+
+def test_what_a_killed_origin_worked_on_is_its_fault_and_no_more() -> None:
+    trial = good_trial()
+    record = replace(trial.record, faults=(Fault(FaultKind.DOWN, 1.0, 2.0), Fault(FaultKind.STATUS_503, 3.0, 4.0)))
+    times_s = [(0.5, 0.7), (0.7, 0.8), (0.7, 1.1), (1.05, 1.1), (2.9, 3.1)]
+    sent, done = ([record.measure_start_ns + round(times[place] * 1e9) for times in times_s] for place in (0, 1))
+    samples = pd.DataFrame({"sent_ns": sent, "done_ns": done})
+    assert at_a_kill(record, samples).tolist() == [False, True, True, False, False]
+    assert disturbed(record, samples).tolist() == [False, True, True, True, True]

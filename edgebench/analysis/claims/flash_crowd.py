@@ -164,14 +164,12 @@ def conclude(trials: pd.DataFrame, direct: set[str], load: Load, doubtful: str =
     alone = trials[trials["cell"].isin(direct)]
     cached = {str(cell): rows for cell, rows in trials[~trials["cell"].isin(direct)].groupby("cell", sort=False)}
     if alone.empty or not cached:
-        return not_testable(
-            CLAIM, sentences("it takes trials without and with a cache that are not INVALID.", doubtful)
-        )
+        return not_testable(CLAIM, "it takes trials without and with a cache that are not INVALID.", doubtful=doubtful)
     by_itself = clipped(estimate_of(alone, "in_time", "ratio"))
     in_time = {cell: clipped(estimate_of(rows, "in_time", "ratio")) for cell, rows in cached.items()}
     reached = {cell: clipped(estimate_of(rows, "reached", "ratio"), high=np.inf) for cell, rows in cached.items()}
     if not bounded([by_itself, *in_time.values()]):
-        return not_testable(CLAIM, sentences("intervals need three trials of each cell.", doubtful))
+        return not_testable(CLAIM, "intervals need three trials of each cell.", doubtful=doubtful)
     if at_least(by_itself, CARRIED) is not False:
         why = (
             f"Flask alone answered {percent(by_itself.value or 0)} of the crowd within {_limit_s()}: "

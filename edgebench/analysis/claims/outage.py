@@ -210,11 +210,11 @@ def conclude(episodes: pd.DataFrame, direct: set[str], doubtful: str = "") -> Ju
     stale = {cell: rows for cell, rows in cached.items() if rows["may_be_stale"].all()}
     if alone.empty or not stale:
         why = "it takes trials without a cache, and with one that may serve stale answers, that are not INVALID."
-        return not_testable(CLAIM, sentences(why, doubtful))
+        return not_testable(CLAIM, why, doubtful=doubtful)
     by_itself = good_in(alone)
     good = {cell: good_in(rows) for cell, rows in stale.items()}
     if not bounded([*by_itself.values(), *(value for each in good.values() for value in each.values())]):
-        return not_testable(CLAIM, sentences("intervals need three trials of each cell.", doubtful))
+        return not_testable(CLAIM, "intervals need three trials of each cell.", doubtful=doubtful)
     felt = [word for word, value in by_itself.items() if at_least(value, GOOD) is False]
     if not felt:
         why = (

@@ -152,9 +152,9 @@ def conclude(trials: pd.DataFrame, doubtful: str = "") -> Judged:
             for _, mine in known.groupby("cell", sort=False)
         ]
     if not gains:
-        return not_testable(CLAIM, sentences("it takes trials with and without it that are not INVALID.", doubtful))
+        return not_testable(CLAIM, "it takes trials with and without it that are not INVALID.", doubtful=doubtful)
     if not bounded(gains.values()):
-        return not_testable(CLAIM, sentences("intervals need three trials of each cell.", doubtful))
+        return not_testable(CLAIM, "intervals need three trials of each cell.", doubtful=doubtful)
     best = max(gains, key=lambda tier: gains[tier].value or 0.0)
     answers = {tier: _answer(gains[tier], held[tier]) for tier in gains}
     result = ClaimResult(

@@ -22,7 +22,7 @@ def draw(judged: Judged) -> list[Chart]:
     start_s, end_s = judged.facts["step"]
     shade = Shade(start_s, end_s, f"{judged.facts['factor']:g} × the requests")
     tiers = list(dict.fromkeys(timeline["tier"]))
-    trials_of = int(trials.groupby("cell").size().max())
+    trials_of = fmt.plural(int(trials.groupby("cell").size().max()), "trial")
     views = [_view(timeline[timeline["tier"] == tier], trials[trials["tier"] == tier], judged, shade) for tier in tiers]
     return [
         Chart(
@@ -30,7 +30,7 @@ def draw(judged: Judged) -> list[Chart]:
             _title(trials, judged),
             "A crowd comes in the shaded time. From the top: 99th percentile of latency by when a request was due, in "
             f"quarters of a second; share answered well within {IN_TIME_MS / 1000:g} s; most requests the origin "
-            f"worked on at once. Line = median of {trials_of} trials, band = the lowest to the highest of them.",
+            f"worked on at once. Line = median of {trials_of}, band = the lowest to the highest of them.",
             timelines(views),
             _table(trials, judged),
             f"Recovered: from when the crowd came until no more than 1 of 100 successive requests was more than "

@@ -31,14 +31,14 @@ def draw(judged: Judged) -> list[Chart]:
         )
         for tier in tiers
     ]
-    trials = int(episodes.groupby("cell")["repeat"].nunique().max())
+    trials = fmt.plural(int(episodes.groupby("cell")["repeat"].nunique().max()), "trial")
     return [
         Chart(
             "outage",
             _title(episodes, direct),
             "The origin fails in the shaded times. Above: share of requests answered well, within "
             f"{IN_TIME_MS / 1000:g} s, by when they were due, in quarters of a second. Below: how long past its TTL "
-            f"the oldest good answer from store was. Line = median of {trials} trials, band = the lowest to the "
+            f"the oldest good answer from store was. Line = median of {trials}, band = the lowest to the "
             "highest of them; dashed: Flask alone.",
             timelines(views),
             _table(episodes, direct),

@@ -36,8 +36,8 @@ def _around_chart(aligned: pd.DataFrame, trials: pd.DataFrame, judged: Judged) -
         _title(trials),
         "99th percentile of latency of the requests for a product, by when they were sent since its refresh began at "
         "the origin, 10 ms a step; shaded: while a refresh runs, in the median. Line = median of "
-        f"{int(trials.groupby('cell').size().max())} trials, band = the lowest to the highest of them. few: over few "
-        "connections.",
+        f"{fmt.plural(int(trials.groupby('cell').size().max()), 'trial')}, band = the lowest to the highest of them. "
+        "few: over few connections.",
         timelines(views, x_label="ms since the refresh began"),
         _table(trials),
     )
