@@ -88,22 +88,29 @@ def load_pages(
 
 
 def _run(service: Service, limit_s: float) -> str:
-    """Why it did not end well; empty: it did."""
+    """Why it did not end well; empty: it did. Whatever happens, it has ended."""
     service.start()
     assert service.popen is not None
     deadline = time.monotonic() + limit_s
-    while (code := service.popen.poll()) is None and time.monotonic() < deadline:
-        time.sleep(POLL_S)
+    try:
+        while (code := service.popen.poll()) is None and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+    finally:
+        _end(service)
     if code is None:
-        # The browser is in a session of its own. It ends when its driver is gone; it may also hang.
-        descendants = psutil.Process(service.pid).children(recursive=True)
-        service.stop(grace_s=1.0)
-        for process in descendants:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
         return f"it was not done after {limit_s:g} s"
-    service.stop()  # whatever it left running
     return "" if code == 0 else f"it ended with {exit_text(code)}: {log_tail(service.log)}"
+
+
+def _end(service: Service) -> None:
+    """The driver, and the browser, which is in a session of its own: it ends when its driver is gone, or hangs."""
+    descendants: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        descendants = psutil.Process(service.pid).children(recursive=True)
+    service.stop(grace_s=1.0)
+    for process in descendants:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _table(out: Path) -> pa.Table:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from edgebench.load.browser import CONNECTIONS
 from edgebench.runner import browser
 from edgebench.runner.guardian import Guardian
+from edgebench.runner.services import is_alive
 from edgebench.store import BROWSER, TrialFolder
 from tests.load.server import Seen, Server, ok, serving
 from tests.load.test_load_browser import ASSETS, browsing, shop
@@ -76,3 +78,19 @@ def test_a_browser_that_fails_is_told_and_what_it_measured_is_kept(
         found = browser.load_pages(server.url, 2, work=tmp_path, cores=(), guardian=guardian)
     assert found.table.num_rows == 0
     assert found.problem.startswith("4 of 4 page loads are missing: it ended with exit code 1")
+
+
+def test_a_browser_that_hangs_is_ended_with_all_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pid_file = tmp_path / "pid"
+    hanging = tmp_path / "chromium"
+    hanging.write_text(f"#!/bin/sh\necho $$ > {pid_file}\nexec /bin/sleep 60\n")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(browser, "_START_S", 4.0)
+    monkeypatch.setattr(browser, "_LOAD_S", 0.0)
+    with Guardian() as guardian:
+        found = browser.load_pages("http://127.0.0.1:9", 1, work=tmp_path, cores=(), guardian=guardian)
+    assert found.problem == "2 of 2 page loads are missing: it was not done after 4 s"
+    if pid_file.exists():  # on a very busy machine it had not begun
+        pid = int(pid_file.read_text())
+        assert not psutil.pid_exists(pid) or not is_alive(psutil.Process(pid))
