@@ -29,9 +29,9 @@ def check_networks(scenario: Scenario) -> None:
 
 def isolate(scenario: Scenario) -> None:
     """Go on in a namespace where the scenario needs one: the same command once more, under the same pid."""
-    check_networks(scenario)
     if set(scenario.network) <= {LOOPBACK}:
         return
     if not possible.is_inside():
-        possible.enter(possible.possible().unshare, [sys.executable, *sys.orig_argv[1:]])
+        check_networks(scenario)
+        possible.enter(possible.possible(), [sys.executable, *sys.orig_argv[1:]])
     possible.settle()

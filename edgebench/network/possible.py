@@ -19,7 +19,7 @@ from edgebench.network.relay import REALTIME
 
 INSIDE = "EDGEBENCH_NAMESPACE_OF"
 """Set to the pid of the process that is in a namespace of its own: its children are not meant."""
-WITHOUT_NETEM = "EDGEBENCH_NETEM"
+WITH_NETEM = "EDGEBENCH_NETEM"
 """Set to 0, the relay is taken where there is netem, too."""
 AS_ROOT = ("unshare", "--net", "--")  # without a user namespace caches may drop their privileges as root's children do
 ROOTLESS = ("unshare", "--user", "--map-current-user", "--keep-caps", "--net", "--")
@@ -29,6 +29,7 @@ ip link set lo up && ip link add eb0 type veth peer name eb1 || exit
 {" && ".join(f"tc {line} 2>/dev/null" for line in netem_commands("eb0", _HARDEST))} && echo netem
 exit 0"""
 _LIMIT_S = 10.0
+_SBIN = "/usr/sbin:/sbin"
 _SETTINGS: Mapping[str, tuple[str, str]] = {
     "kernel/apparmor_restrict_unprivileged_userns": ("1", "0"),
     "kernel/unprivileged_userns_clone": ("0", "1"),
@@ -62,6 +63,7 @@ def possible() -> Possible:
     """Tried out, in a namespace that is gone at once."""
     if sys.platform != "linux":
         return Possible((), why_not="network namespaces are Linux's: use a Linux machine, or a virtual one")
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{_SBIN}"  # an ordinary user's may lack where tc is
     for tool, package in (("unshare", "util-linux"), ("nsenter", "util-linux"), ("ip", "iproute2")):
         if shutil.which(tool) is None:
             return Possible((), why_not=f"{tool} is missing: install {package}")
@@ -80,7 +82,7 @@ def attempt(argv: Sequence[str]) -> tuple[bool, bool, str]:
     except (OSError, subprocess.TimeoutExpired) as error:
         return False, False, str(error)
     said = " ".join(done.stderr.split()) or "no reason given"
-    netem = "netem" in done.stdout and os.environ.get(WITHOUT_NETEM, "") != "0"
+    netem = "netem" in done.stdout and os.environ.get(WITH_NETEM) != "0"
     return done.returncode == 0, netem, said
 
 
@@ -123,7 +125,12 @@ def settle() -> None:
     ip_batch(["link set lo up"])
 
 
-def enter(unshare: Sequence[str], command: Sequence[str]) -> NoReturn:
-    """Become this command in a network namespace of its own, under the same pid. `unshare`: of Possible."""
-    os.environ[INSIDE] = str(os.getpid())
-    os.execvp(unshare[0], [*unshare, *command])
+def netem_inside() -> bool:
+    """Whether netem works where this process is; found out before it entered."""
+    return is_inside() and os.environ.get(WITH_NETEM) == "1"
+
+
+def enter(found: Possible, command: Sequence[str]) -> NoReturn:
+    """Become this command in a network namespace of its own, under the same pid."""
+    os.environ |= {INSIDE: str(os.getpid()), WITH_NETEM: "1" if found.netem else "0"}
+    os.execvp(found.unshare[0], [*found.unshare, *command])

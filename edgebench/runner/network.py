@@ -107,7 +107,7 @@ class Emulated:
     """The relay runs on the generator's core, so that it takes nothing away from the system under test. Where it may
     not have it whenever it wants it, any core that is free is better than to be late."""
     guardian: Guardian
-    netem: bool = field(default_factory=lambda: possible.possible().netem)
+    netem: bool = field(default_factory=possible.netem_inside)
     lines: Sequence[tuple[LineSpec, LineSpec]] | None = None
     """Of each link, up and down."""
     services: list[Service] = field(default_factory=list, init=False)

@@ -178,8 +178,8 @@ TASKS: dict[str, Callable[[str], Any]] = {"links": links, "lost": lost, "wrong":
 def main() -> None:
     rootless, *tasks = sys.argv[1:]
     if not possible.is_inside():
-        unshare = possible.ROOTLESS if rootless == "rootless" else possible.possible().unshare
-        possible.enter(unshare, [sys.executable, "-m", "tests.network.inside", *sys.argv[1:]])
+        allowed = possible.Possible(possible.ROOTLESS) if rootless == "rootless" else possible.possible()
+        possible.enter(allowed, [sys.executable, "-m", "tests.network.inside", *sys.argv[1:]])
     possible.settle()
     found = {}
     for task in tasks:

@@ -46,7 +46,7 @@ def _argv(how: str, *tasks: str) -> Sequence[str]:
 def inside(how: str) -> Any:
     """All that is measured, by one process: to start it takes longer than most of the tests."""
     tasks = [*(f"links={name}" for name in NAMES), "lost=600", "reach=same-city", "wrong=slower"]
-    environment = {**os.environ, possible.WITHOUT_NETEM: "1" if how == NETEM else "0"}
+    environment = {**os.environ, possible.WITH_NETEM: "1" if how == NETEM else "0"}
     done = subprocess.run(_argv(how, *tasks), capture_output=True, text=True, timeout=90, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
