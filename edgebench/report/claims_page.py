@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgebench.analysis.claimed import claim_trust, untested
 from edgebench.analysis.results import Analysis
-from edgebench.model import ClaimRow, ClaimRun, ClaimsRecord, ClaimVerdict, Trust, TrustStatus
+from edgebench.model import ClaimRow, ClaimRun, ClaimsRecord, ClaimVerdict, Reason, Trust, TrustStatus
 from edgebench.report import details, svg
 from edgebench.report import format as fmt
 from edgebench.report.charts.claims import charts_of
@@ -89,7 +89,9 @@ class _Entry:
     anchor: str
     icon: str
     reasons: str
-    """`2 warnings, 1 note`."""
+    """`2 warnings, 1 note (SEND_LAG, ERRORS, TOO_FEW_TRIALS)`."""
+    unusable: str
+    """Why its figures are not to be used: `GENERATOR_SATURATED`; empty: they may be."""
 
 
 def render_claims(record: ClaimsRecord, parts: Sequence[ClaimPart]) -> str:
@@ -118,8 +120,17 @@ def _entry(part: ClaimPart) -> _Entry:
         claim_words(part.row.result),
         f"claim-{fmt.slug(part.run.scenario)}",
         "" if status is None else TRUST_ICONS[status],
-        count_words(part.trust.reasons) if part.trust else "",
+        _reasons(part.trust.reasons) if part.trust else "",
+        _codes(reason for reason in part.trust.reasons if reason.status is TrustStatus.INVALID) if part.trust else "",
     )
+
+
+def _reasons(reasons: Sequence[Reason]) -> str:
+    return f"{count_words(reasons)} ({_codes(reasons)})" if reasons else "No warnings"
+
+
+def _codes(reasons: Iterable[Reason]) -> str:
+    return ", ".join(dict.fromkeys(reason.code.value for reason in reasons))
 
 
 def headline(parts: Sequence[ClaimPart]) -> str:
