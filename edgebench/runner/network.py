@@ -22,7 +22,7 @@ from edgebench.model import LinkRecord, NetworkRecord, NetworkSpec, Placement
 from edgebench.network import possible, verify
 from edgebench.network.line import LineSpec, lines_of
 from edgebench.network.namespaces import Namespace, NetworkFailed, ip_batch, turn_offloads_off
-from edgebench.network.netem import netem_commands
+from edgebench.network.netem import netem_command
 from edgebench.network.topology import GROUP, Topology, Wiring, topology_of
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.services import Service
@@ -163,7 +163,7 @@ class Emulated:
             for end, line in zip(self._wiring.link_ends(number), lines, strict=True):
                 if node == end.node:
                     turn_offloads_off(end.interface)
-                    shaped += netem_commands(end.interface, line)
+                    shaped.append(netem_command(end.interface, line))
         if self.netem:
             _tc_batch(shaped)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edgebench.model import LinkSpec
 from edgebench.network.line import QUEUE_PACKETS, REDRAW_NS, Line, LineSpec, lines_of
-from edgebench.network.netem import netem_commands
+from edgebench.network.netem import netem_command
 from edgebench.network.profiles import PROFILES
 
 MS = 1_000_000
@@ -101,13 +101,12 @@ def test_so_many_are_lost() -> None:
 
 def test_netem_is_told_the_same() -> None:
     up, down = lines_of(LinkSpec(rtt_ms=50, jitter_ms=5, loss=0.002, down_mbit=10))
-    assert netem_commands("link0", up) == (
-        "qdisc add dev link0 root handle 1: netem limit 100000 delay 25ms 5ms loss 0.2%",
-        "qdisc add dev link0 parent 1:1 pfifo limit 100000",
+    assert netem_command("link0", up) == (
+        "qdisc add dev link0 root netem limit 100000 delay 25ms 5ms loss 0.2% rate 10gbit"
     )
     # 50 packets of queue (60 ms), 25 + 5 ms under way: 90 ms of 1.2 ms each.
-    assert netem_commands("link0", down)[0].endswith("netem limit 75 delay 25ms 5ms loss 0.2% rate 10000000bit")
-    assert netem_commands("link1", LineSpec(MS)) == ("qdisc add dev link1 root handle 1: netem limit 100000 delay 1ms",)
+    assert netem_command("link0", down).endswith("netem limit 75 delay 25ms 5ms loss 0.2% rate 10000000bit")
+    assert netem_command("link1", LineSpec(MS)) == "qdisc add dev link1 root netem limit 100000 delay 1ms"
 
 
 @pytest.mark.parametrize("name", PROFILES)
