@@ -161,7 +161,8 @@ def _run_each(folder: ClaimsFolder, console: Console, runner: Runner, parts: dic
             ended = _run_one(folder, claim, runner, live.line, limit_s)
             part = explain_claim(folder, ended)
             parts[claim.scenario] = part
-            write_claims(folder, [parts[each.scenario] for each in record.claims if each.scenario in parts])
+            with contextlib.suppress(Exception):  # a page that cannot be made must not end the runs; the last one tells
+                write_claims(folder, [parts[each.scenario] for each in record.claims if each.scenario in parts])
             live.end(number, part)
 
 
