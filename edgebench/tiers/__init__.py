@@ -32,13 +32,18 @@ def unable(tier: TierSpec) -> str:
     """What a tier is asked for that its cache cannot do, and what can be done; empty where it can do all."""
     adapter = adapters().get(tier.kind)
     if adapter is None:
-        asked = [name for name in ("compress", "bucket") if getattr(tier, name)]
+        asked = [name for name in ("compress", "bucket", "shield") if getattr(tier, name)]
+        asked += ["edges"] if tier.edges > 1 else []
         return f"{asked[0]} is for a cache that is started here; leave it out" if asked else ""
+    if tier.storage_mb < adapter.least_storage_mb:
+        return f"{adapter.name} does not run with storage_mb below {adapter.least_storage_mb}, got {tier.storage_mb}"
     if missing := sorted(set(tier.compress) - adapter.compresses):
         able = f"it can apply {', '.join(sorted(adapter.compresses))}" if adapter.compresses else "it cannot compress"
         others = [name for name, each in adapters().items() if set(tier.compress) <= each.compresses]
         who = f"; who can: {', '.join(others)}" if others else ""
         return f"{adapter.name} cannot compress by {', '.join(missing)} itself: {able}{who}"
+    if tier.bucket_url and not tier.bucket:
+        return "bucket_url is of no use without bucket = true"
     if tier.bucket and not adapter.routes_paths:
         others = [name for name, each in adapters().items() if each.routes_paths]
         who = ", ".join(others)

@@ -149,6 +149,8 @@ class Adapter(ABC):
     stores: ClassVar[bool] = True
     """False: a proxy without a cache."""
     serves_tls: ClassVar[bool] = False
+    least_storage_mb: ClassVar[int] = 1
+    """The smallest store it runs with, in MiB."""
     purges_one: ClassVar[bool] = False
     purges_all: ClassVar[bool] = False
     compresses: ClassVar[frozenset[str]] = frozenset()

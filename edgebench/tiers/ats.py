@@ -75,6 +75,7 @@ class Ats(Adapter):
     expiry = ExpiryRule(whole_seconds=True, extra_s=1)
     collapses_misses = True
     collapses_expired = True
+    least_storage_mb = 10  # with less it ends by a segmentation fault
     how_to_get = "make caches (apt-get install trafficserver), or your system's package, or set EDGEBENCH_ATS"
     serves_tls = True
     purges_one = True

@@ -8,6 +8,7 @@ from pathlib import Path
 from edgebench.model import LinkSpec, NetworkSpec, TierSpec
 from edgebench.network.topology import topology_of
 from edgebench.runner.edges import instances
+from edgebench.tiers import unable
 from edgebench.tiers.adapter import Place, Route, Tls
 
 ADDRESSES = {"edge": "10.0.0.1", "edge1": "10.0.0.1", "edge2": "10.0.0.2", "shield": "10.0.0.9"}
@@ -60,3 +61,10 @@ def test_the_network_has_a_way_for_each_question_and_no_other() -> None:
     assert shielded == clients | {("edge1", "shield"): 80, ("edge2", "shield"): 80, ("shield", "origin"): 10}
     plain = topology_of(NetworkSpec("p", edge_origin=LinkSpec(30)), 2, True)
     assert {link.spec.rtt_ms for link in plain.links if "shield" in (link.a, link.b)} == {30, 0}
+
+
+def test_what_a_tier_cannot_be_is_said_before_anything_runs() -> None:
+    assert unable(TierSpec("n", "nginx", edges=3, shield=True, storage_mb=1)) == ""
+    assert unable(TierSpec("d", "direct", shield=True)).startswith("shield is for a cache")
+    assert unable(TierSpec("d", "direct", edges=2)).startswith("edges is for a cache")
+    assert unable(TierSpec("a", "ats", storage_mb=8)) == "ats does not run with storage_mb below 10, got 8"
