@@ -264,6 +264,8 @@ class Deploy:
     """Since the measurement began."""
     purge: bool = False
     """Whether the cache is told to forget everything afterwards."""
+    purge_after_s: float = 0.0
+    """So long after nothing of the old version was left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,15 @@ BIN_S = 0.5
 HITS = (Outcome.HIT.value, Outcome.STALE.value, Outcome.COLLAPSED.value)
 
 
+def was_in_time(trial: TrialResult) -> bool:
+    """Whether the measurement lasted until all was done that was planned."""
+    record, deploy = trial.record, trial.record.trial.cell.deploy
+    if deploy is None or "deploy_end_s" not in record.events:
+        return False
+    length_s = (record.measure_end_ns - record.measure_start_ns) / NS_PER_S
+    return not deploy.purge or record.events["deploy_end_s"] + deploy.purge_after_s < length_s
+
+
 def window_s(trial: TrialResult) -> float:
     """The TTL of static files; 0: nothing says."""
     cell = trial.record.trial.cell
@@ -32,7 +41,7 @@ def of_views(views: pd.DataFrame, trial: TrialResult) -> dict[str, float]:
     end_s, length_s = events["deploy_end_s"], window_s(trial)
     after = views[views["at_s"] >= events["deploy_start_s"]]
     over = views[views["at_s"] >= end_s]
-    window = over[over["at_s"] < end_s + length_s]
+    window = over[over["at_s"] < min(end_s + length_s, events.get("purge_start_s", math.inf))]
     anything_old = over[(over["page"] == OLD) | (over["old_files"] > 0)]
     purged_s = events.get("purge_end_s", math.nan)
     late = anything_old[anything_old["at_s"] >= purged_s]["at_s"]

@@ -9,6 +9,7 @@ process has a number of its own there.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,8 +52,11 @@ class Deployment:
     stack: Stack
     raw: Path
     events: dict[str, float] = field(default_factory=dict, init=False)
-    """As in TrialRecord. `deploy_end_s`: the new release answered, and no process of the old one was left. Without
-    `purge_end_s`, although a purge was asked for: the cache knows no way to forget everything."""
+    """As in TrialRecord. `deploy_end_s`: the new release answered, and no process of the old one was left; not there
+    where the measurement ended before. Without `purge_end_s`, although a purge was asked for: the cache knows no way to
+    forget everything, or it was too late for it."""
+    is_over: bool = field(default=False, init=False)
+    """Whether there is nothing left to do."""
     _begin_ns: int = field(default=-1, init=False)
     """Of the measurement; -1: not yet."""
     _binary: Binary | None = field(default=None, init=False)
@@ -73,30 +77,32 @@ class Deployment:
             if self._since_s() < deploy.at_s:
                 return
             self._start()
-        if self._is_replaced():
-            self.events["deploy_end_s"] = self._since_s()
-            self.stack.services[0].know_members()
-            if deploy.purge:
-                self._purge()
-        elif self._since_s() > self.events["deploy_start_s"] + READY_LIMIT_S:
-            raise Hung(f"the new release did not replace the old one within {READY_LIMIT_S:g} s; see origin.log")
+        if "deploy_end_s" not in self.events:
+            if self._is_replaced():
+                self.events["deploy_end_s"] = self._since_s()
+                self.stack.services[0].know_members()
+                self.is_over = not deploy.purge
+            elif self._since_s() > self.events["deploy_start_s"] + READY_LIMIT_S:
+                raise Hung(f"the new release did not replace the old one within {READY_LIMIT_S:g} s; see origin.log")
+        if deploy.purge and self._until_purge_s() <= 0:
+            self._purge()
+            self.is_over = True
 
-    @property
-    def is_over(self) -> bool:
-        return "deploy_end_s" in self.events
+    def _until_purge_s(self) -> float:
+        deploy = self.stack.cell.deploy
+        if deploy is None or "deploy_end_s" not in self.events:
+            return math.inf
+        return self.events["deploy_end_s"] + deploy.purge_after_s - self._since_s()
 
     def wait_s(self, at_most_s: float) -> float:
         deploy = self.stack.cell.deploy
         if deploy is None or self.is_over or self._begin_ns < 0:
             return at_most_s
+        if "deploy_end_s" in self.events:
+            return min(at_most_s, max(0.001, self._until_purge_s()))
         if "deploy_start_s" in self.events:
             return min(at_most_s, _EVERY_S)
         return min(at_most_s, max(0.001, deploy.at_s - self._since_s()))
-
-    def finish(self) -> None:
-        """The generator has ended. Hung where the deployment has not."""
-        if self.stack.cell.deploy is not None and not self.is_over:
-            raise Hung("the measurement ended before the deployment did: raise load.measure_s, or deploy earlier")
 
     def _start(self) -> None:
         if self.stack.adapter is not None:

@@ -279,7 +279,6 @@ class _Attempt:
         if code != 0:
             self._check_disk()
             raise ServiceFailed(f"the generator ended with {exit_text(code)}: {log_tail(generator.log)}")
-        self.deployment.finish()
 
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self.work).free

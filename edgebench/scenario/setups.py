@@ -51,6 +51,8 @@ class DeployTable(Table):
     """When, in seconds since the measurement began."""
     purge: bool = False
     """Afterwards the cache is told to forget everything."""
+    purge_after_s: float = Field(default=0.0, ge=0, le=DAY_S, json_schema_extra={"x-unit": "seconds"})
+    """How long after the old version is gone."""
 
 
 class VariantTable(Table):

@@ -21,7 +21,7 @@ from edgebench.model import Cell, Deploy, Freshness, Load, OriginSpec, TierSpec
 from edgebench.origin import rows
 from edgebench.runner.deployment import Deployment, first_wait_s
 from edgebench.runner.guardian import Guardian
-from edgebench.runner.services import Hung, ServiceFailed
+from edgebench.runner.services import ServiceFailed
 from edgebench.runner.stack import Stack
 from tests.client import Answer, ask
 
@@ -88,8 +88,7 @@ def test_a_new_release_replaces_the_old_one_without_downtime(tmp_path: Path, raw
             over.set()
             for visitor in visitors:
                 visitor.join()
-        deployment.finish()
-        events = deployment.events
+            events = deployment.events
         assert 0.2 <= events["deploy_start_s"] < events["deploy_end_s"] and "purge_end_s" not in events
         start_ns, end_ns = (begin_ns + round(events[name] * 1e9) for name in ("deploy_start_s", "deploy_end_s"))
         assert {release(got) for _, got, done_ns in seen if done_ns < start_ns} == {"1"}
@@ -125,18 +124,13 @@ def test_without_a_purge_the_cache_keeps_what_is_old(tmp_path: Path, raw: Path) 
         assert release(ask(stack.url, "/products/1")) == "2"
 
 
-def test_a_deployment_that_is_not_over_in_time_fails_the_trial(tmp_path: Path, raw: Path) -> None:
-    stack = Stack(
-        Cell(TierSpec("direct", "direct"), Freshness(), Load(), deploy=Deploy(5.0)), OriginSpec(), tmp_path, (),
-        Mock(),
-    )  # fmt: skip
-    deployment = Deployment(stack, raw)
+def test_nothing_happens_before_its_time(tmp_path: Path, raw: Path) -> None:
+    cell = Cell(TierSpec("direct", "direct"), Freshness(), Load(), deploy=Deploy(5.0))
+    deployment = Deployment(Stack(cell, OriginSpec(), tmp_path, (), Mock()), raw)
     assert (tmp_path / "release").read_text() == "1"
     write_measuring(raw, monotonic_ns())
     deployment.look()
     assert deployment.events == {} and 0 < deployment.wait_s(60.0) <= 5.0
-    with pytest.raises(Hung, match=r"raise load\.measure_s, or deploy earlier"):
-        deployment.finish()
 
 
 def test_without_a_deployment_nothing_is_done(tmp_path: Path, raw: Path) -> None:
@@ -144,5 +138,16 @@ def test_without_a_deployment_nothing_is_done(tmp_path: Path, raw: Path) -> None
     deployment = Deployment(stack, raw)
     (raw / "measuring.json").write_text(json.dumps({"measure_start_ns": 0}))
     deployment.look()
-    deployment.finish()
     assert (deployment.events, deployment.wait_s(0.1), list(tmp_path.glob("release"))) == ({}, 0.1, [])
+
+
+def test_a_purge_can_wait(tmp_path: Path, raw: Path) -> None:
+    with shop(tmp_path / "work", "nginx", Deploy(0.0, purge=True, purge_after_s=0.5), raw) as (stack, deployment):
+        ask(stack.url, "/static/app.css")
+        write_measuring(raw, monotonic_ns())
+        conduct(stack, deployment, lambda: "deploy_end_s" in deployment.events)
+        assert release(ask(stack.url, "/static/app.css")) == "1" and not deployment.is_over
+        assert 0 < deployment.wait_s(60.0) <= 0.5
+        conduct(stack, deployment, lambda: deployment.is_over)
+        assert deployment.events["purge_start_s"] >= deployment.events["deploy_end_s"] + 0.5
+        assert release(ask(stack.url, "/static/app.css")) == "2"

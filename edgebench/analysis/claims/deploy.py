@@ -2,10 +2,10 @@
 
 Which release a page and its files are of is proved by the ledger (analysis.releases). A page view is mixed where a file
 is not of its page's release, and old where its page is of the old release though the deployment is over. A deployment
-is over when no process of the old release is left. The window is the TTL of static files from then on.
+is over when no process of the old release is left. The window is the TTL of static files from then on, up to a purge.
 
 Variants, by name: HASHED (names change with the content), PLAIN (they do not), PURGED (plain, and the cache is told to
-forget everything when the deployment is over).
+forget everything some time after the deployment; until then it serves for PLAIN where that was not measured).
 
 For each cache, hashed names are held against plain ones:
 - yes: no view of any trial was mixed with hashed names; with plain names the interval of the share of mixed views in
@@ -37,7 +37,7 @@ from typing import Any
 import pandas as pd
 
 from edgebench.analysis.claims import Evidence
-from edgebench.analysis.deployed import in_bins, of_requests, of_views, window_s
+from edgebench.analysis.deployed import in_bins, of_requests, of_views, was_in_time, window_s
 from edgebench.analysis.estimates import of_values
 from edgebench.analysis.releases import views_by_release
 from edgebench.analysis.results import CellResult, Judged, TrialResult
@@ -70,11 +70,13 @@ LEAST_VIEWS = 30
 def judge(evidence: Evidence) -> Judged:
     cells = [cell for cell in evidence.of() if cell.summary.variant in (HASHED, PLAIN, PURGED)]
     found: list[pd.DataFrame] = []
+    lost: list[str] = []
     shades: dict[str, list[list[tuple[float, float]]]] = {}
 
     def figures(cell: CellResult, trial: TrialResult) -> Mapping[str, Any] | None:
         events = trial.record.events
-        if "deploy_end_s" not in events or not trial.ledger_rows:
+        if not was_in_time(trial) or not trial.ledger_rows:
+            lost.append(trial.record.trial.id)
             return None
         views = views_by_release(trial.samples, _ledger(evidence.folder, trial), trial.record)
         found.append(in_bins(views, trial).assign(**_place(cell, trial)))
@@ -85,7 +87,8 @@ def judge(evidence: Evidence) -> Judged:
     bins = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
     lengths_s = [window_s(trial) for cell in cells for trial in cell.trials]
     facts = {"shades": shades, "window_s": max(lengths_s, default=0.0)}
-    return conclude(trials, bins, facts, caveats(evidence, cells))
+    late = f"In {listed(lost)} the deployment was not over when the measurement ended." if lost else ""
+    return conclude(trials, bins, facts, sentences(late, caveats(evidence, cells)))
 
 
 def _ledger(folder: RunFolder, trial: TrialResult) -> pd.DataFrame:
@@ -107,7 +110,7 @@ def conclude(trials: pd.DataFrame, bins: pd.DataFrame, facts: Mapping[str, Any],
             f"and with names that do not, and {LEAST_VIEWS} page views after it."
         )
         return not_testable(CLAIM, why, tables)
-    gains = {tier: _gain(of(trials, tier, PLAIN), of(trials, tier, HASHED)) for tier in caches}
+    gains = {tier: _gain(plain(trials, tier), of(trials, tier, HASHED)) for tier in caches}
     answers = {tier: _answer(trials, tier, gains[tier]) for tier in caches}
     verdict = verdict_of(answers.values())
     worst = min(caches, key=lambda tier: gains[tier].value or 0.0)
@@ -130,6 +133,12 @@ def of(trials: pd.DataFrame, tier: str, variant: str) -> pd.DataFrame:
     return trials[(trials["tier"] == tier) & (trials["variant"] == variant)]
 
 
+def plain(trials: pd.DataFrame, tier: str) -> pd.DataFrame:
+    """The trials of one cache that show what plain names do."""
+    rows = of(trials, tier, PLAIN)
+    return rows if len(rows) else of(trials, tier, PURGED)
+
+
 def _caches(trials: pd.DataFrame) -> list[str]:
     """Those with enough of both kinds of names. Without a cache, names are not told apart: plain ones are not tried."""
     if trials.empty:
@@ -137,13 +146,13 @@ def _caches(trials: pd.DataFrame) -> list[str]:
     return [
         tier
         for tier in dict.fromkeys(trials["tier"])
-        if all(of(trials, tier, variant)["views_after"].sum() >= LEAST_VIEWS for variant in (HASHED, PLAIN))
+        if all(rows["views_after"].sum() >= LEAST_VIEWS for rows in (of(trials, tier, HASHED), plain(trials, tier)))
     ]
 
 
-def _gain(plain: pd.DataFrame, hashed: pd.DataFrame) -> Estimate:
+def _gain(named_plain: pd.DataFrame, hashed: pd.DataFrame) -> Estimate:
     """Share of mixed views in the window, plain less hashed names, paired by repeat."""
-    there, here = by_repeat(hashed, "mixed"), by_repeat(plain, "mixed")
+    there, here = by_repeat(hashed, "mixed"), by_repeat(named_plain, "mixed")
     pairs = [(here[repeat], there[repeat]) for repeat in here if repeat in there]
     shares = [one - other for one, other in pairs if one is not None and other is not None]
     return clipped(of_values(shares, "ratio"), -1.0, 1.0)
@@ -179,12 +188,13 @@ def _hashed(trials: pd.DataFrame, caches: list[str]) -> str:
 def _plain(trials: pd.DataFrame, caches: list[str], window_s: float) -> str:
     parts = []
     for tier in caches:
-        rows = of(trials, tier, PLAIN)
+        rows = plain(trials, tier)
         share = clipped(estimate_of(rows, "mixed", "ratio"))
         limits = "" if share.low is None else f" ({100 * share.low:.0f}–{100 * (share.high or 0):.0f})"
         until = digits(float(rows["old_until_s"].max()))
         parts.append(f"{percent(share.value or 0.0)}{limits} through {tier}, for up to {until} s")
-    return f"With plain names it was, in the {window_s:g} s of their TTL, {listed(parts)}."
+    when = "before a purge" if trials[trials["variant"] == PLAIN].empty else f"in the {window_s:g} s of their TTL"
+    return f"With plain names it was, {when}, {listed(parts)}."
 
 
 def _purged(trials: pd.DataFrame, caches: list[str]) -> str:

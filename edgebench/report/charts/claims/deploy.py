@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from edgebench.analysis.claims import Judged
-from edgebench.analysis.claims.deploy import HASHED, PLAIN, PURGED, of
+from edgebench.analysis.claims.deploy import HASHED, PLAIN, PURGED, of, plain
 from edgebench.analysis.weighing import clipped, estimate_of
 from edgebench.report import format as fmt
 from edgebench.report.charts.claims.timelines import Plot, Scale, Series, View, series_of, timelines, typical
@@ -28,7 +28,7 @@ def draw(judged: Judged) -> list[Chart]:
     trials, bins = judged.tables["trials"], judged.tables["bins"]
     if trials.empty or bins.empty:
         return []
-    tiers = [tier for tier in dict.fromkeys(trials["tier"]) if len(of(trials, tier, PLAIN))] or list(trials["tier"])
+    tiers = [tier for tier in dict.fromkeys(trials["tier"]) if len(plain(trials, tier))] or list(trials["tier"])
     views = tuple(_view(tier, trials, bins, judged.facts) for tier in dict.fromkeys(tiers))
     most = int(trials.groupby("cell").size().max())
     return [
@@ -50,7 +50,7 @@ def draw(judged: Judged) -> list[Chart]:
 def _title(trials: pd.DataFrame, tiers: Sequence[str], window_s: float) -> str:
     hashed = trials[(trials["variant"] == HASHED) & trials["tier"].isin(tiers)]
     mixed, views = hashed["mixed_after"].sum(), hashed["views_after"].sum()
-    shares = [clipped(estimate_of(of(trials, tier, PLAIN), "mixed", "ratio")).value for tier in tiers]
+    shares = [clipped(estimate_of(plain(trials, tier), "mixed", "ratio")).value for tier in tiers]
     known = [share for share in shares if share is not None]
     names = f"Hashed names: {'no' if not mixed else f'{mixed:,.0f}'} mixed page in {fmt.plural(int(views), 'view')}"
     if not known:
@@ -73,7 +73,7 @@ def _view(tier: str, trials: pd.DataFrame, bins: pd.DataFrame, facts: Mapping[st
         Plot("something old", Scale.SHARE, _lines(bins, tier, shown, "old"), height=0.8),
         Plot("hit ratio of static files", Scale.SHARE, _lines(bins, tier, shown, "hit"), height=0.8),
     )
-    rows = of(trials, tier, PLAIN)
+    rows = plain(trials, tier)
     until = f"plain: old files for {fmt.number(float(rows['old_until_s'].max()), 's')}" if len(rows) else ""
     return View(f"deploy-{fmt.slug(tier)}", tier, until, plots, typical(spans))
 
