@@ -223,6 +223,8 @@ class TierSpec:
     """One more of it between the edges and the origin, which asks in place of them all."""
     bucket: bool = False
     """Whether static files come from an object store beside the origin."""
+    bucket_url: str | None = None
+    """An object store that is there already, with the bucket's name. None: one is started."""
 
 
 @dataclass(frozen=True, slots=True)

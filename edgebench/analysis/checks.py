@@ -127,6 +127,12 @@ def _ledger(trial: TrialResult) -> Iterator[Doubt]:
         )
         yield Doubt(ReasonCode.NO_LEDGER, cell, 1.0, text)
         return
+    if trial.record.trial.cell.tier.bucket_url is not None:
+        text = (
+            "the static files came from a bucket whose log is not ours to read: what happened to them is what the "
+            "cache's headers say, and in no hit ratio. Leave bucket_url out to have a bucket that is a witness."
+        )
+        yield Doubt(ReasonCode.NO_LEDGER, cell, 1.0, text)
     unexplained = trial.unmatched_ledger.get(UNEXPLAINED, 0)
     text = (
         f"{count(unexplained, 'request')} of {trial.ledger_rows:,} that reached the origin belong to no sample, and "

@@ -60,7 +60,7 @@ def trial_result(proved: Proved, shareable_in_run: frozenset[str], slots: int | 
     said = _nothing_to_reconcile(samples)
     if joined is not None:
         said = reconcile(
-            samples, tables.tier_log, rightly_hits(joined), undecided(joined),
+            samples, tables.tier_log, rightly_hits(joined), undecided(joined) | unwitnessed(tables, proof),
             edges=record.trial.cell.tier.edges, shielded=record.trial.cell.tier.shield,
         )  # fmt: skip
     # At TTL 0 a public answer has no lifetime, and looks like a private one.
@@ -89,7 +89,8 @@ def trial_result(proved: Proved, shareable_in_run: frozenset[str], slots: int | 
 def _cacheable(tables: TrialTables, proof: Proof, endpoints: frozenset[str]) -> Bools:
     if len(tables.ledger):
         aside = (tables.samples["phase"] == Phase.ASIDE.value).to_numpy(dtype=bool)  # never came to the cache
-        return cacheable_samples(tables.samples, tables.ledger, proof, endpoints) & ~aside
+        chosen = cacheable_samples(tables.samples, tables.ledger, proof, endpoints)
+        return chosen & ~aside & ~unwitnessed(tables, proof)
     # Nothing says what may be stored. The claim does, of what was passed by: all else that is read counts.
     passed_by = tables.samples["claim"] == ClaimedOutcome.BYPASS.value
     return (tables.samples["method"].isin(SAFE_METHODS) & ~passed_by).to_numpy(dtype=bool)
@@ -102,14 +103,32 @@ _BY_HEADER = {
 }
 
 
+def unwitnessed(tables: TrialTables, proof: Proof) -> Bools:
+    """Samples that no ledger knows: all where there is none; else those from an object store that tells us nothing,
+    which carry no stamp and whose key nobody has a row of since the trial began."""
+    if not len(tables.ledger):
+        return np.ones(len(tables.samples), dtype=bool)
+    if tables.record.trial.cell.tier.bucket_url is None:
+        return np.zeros(len(tables.samples), dtype=bool)
+    since = nanoseconds(tables.ledger, "start_ns")[np.maximum(proof.word, 0)] >= 0
+    unknown: Bools = (proof.answer < 0) & (proof.caused < 0) & ~((proof.word >= 0) & since)
+    return unknown
+
+
+def _by_header(samples: pd.DataFrame, outcome: pd.Series, unknown: Bools) -> pd.Series:
+    """The outcomes, those of unknown samples as the cache's headers have them."""
+    if not unknown.any():
+        return outcome
+    said = samples["claim"].astype("object").map(_BY_HEADER).fillna(Outcome.ORIGIN.value)
+    said[is_error(samples)] = Outcome.ERROR.value
+    known = outcome.astype("object").where(~unknown, said)
+    return pd.Series(pd.Categorical(known, categories=[each.value for each in Outcome]), index=samples.index)
+
+
 def _with_columns(tables: TrialTables, proof: Proof, cacheable: Bools) -> pd.DataFrame:
     """The samples with the columns TrialResult.samples promises."""
     record, samples, ledger = tables.record, tables.samples, tables.ledger
-    outcome = proof.outcome
-    if not len(ledger):
-        by_header = samples["claim"].astype("object").map(_BY_HEADER).fillna(Outcome.ORIGIN.value)
-        by_header[is_error(samples)] = Outcome.ERROR.value
-        outcome = pd.Series(pd.Categorical(by_header, categories=[o.value for o in Outcome]), index=samples.index)
+    outcome = _by_header(samples, proof.outcome, unwitnessed(tables, proof))
     n = len(samples)
     predicted, ideal = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
     if stores(record) and len(ledger):

@@ -11,17 +11,19 @@ import json
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.client import HTTPConnection
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
 from edgebench.errors import EdgebenchError, UserError
+from edgebench.model import TierSpec
 from edgebench.origin.freshness import shared_ttl_s, stale_ok_s
 from edgebench.store import BUCKET_WORKER, LEDGER
 from edgebench.tiers.adapter import Route, first_that_runs, version_of, which
@@ -41,8 +43,8 @@ _READ = "ChunkedReader.openRange"
 _FRACTION = re.compile(r"\.(\d+)Z$")
 
 
-class BucketEmpty(EdgebenchError):
-    """The app shows no static files that could be put into the bucket."""
+class BucketFailed(EdgebenchError):
+    """The bucket does not have the static files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,16 @@ class Bucket:
     directory: Path
     host: str
     port: int
+    name: str = NAME
+    ours: bool = True
+    """Whether it is started here. Of another one there is no log."""
     objects: dict[str, Stored] = field(default_factory=dict, init=False)
     """By path: /static/app.1a2b3c.css."""
 
     @property
     def route(self) -> Route:
         """What a cache has to know: where /static is, and under which path."""
-        return Route(PREFIX, self.host, self.port, f"{self.host}:{self.port}", f"/{NAME}")
+        return Route(PREFIX, self.host, self.port, f"{self.host}:{self.port}", f"/{self.name}")
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -88,23 +93,36 @@ class Bucket:
     def fill(self, origin_host: str, origin_port: int) -> None:
         """Put in every static file the app's pages name, as the app sends it plain: bytes, type, Cache-Control.
 
-        Raises BucketEmpty.
+        Raises BucketFailed.
         """
         import boto3  # takes a third of a second
         from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
 
-        s3 = boto3.client(
-            "s3", endpoint_url=f"http://{self.host}:{self.port}", region_name="us-east-1", aws_access_key_id="anybody",
-            aws_secret_access_key="anything", config=Config(s3={"addressing_style": "path"}, proxies={}),
+        known = not self.ours and boto3.Session().get_credentials() is not None
+        key, secret = (None, None) if known else ("anybody", "anything")
+        config = Config(
+            s3={"addressing_style": "path"}, proxies={}, connect_timeout=_PATIENCE_S, read_timeout=_PATIENCE_S,
+            retries={"total_max_attempts": 2},
         )  # fmt: skip
-        s3.create_bucket(Bucket=NAME)
-        for path, (kind, cache_control, body) in static_files(origin_host, origin_port).items():
-            done = s3.put_object(
-                Bucket=NAME, Key=path.lstrip("/"), Body=body, ContentType=kind, CacheControl=cache_control
-            )
-            self.objects[path] = Stored(len(body), cache_control, done["ETag"].strip('"'))
-        if not self.objects:
-            raise BucketEmpty(f"the app's pages name nothing under {PREFIX}: there is nothing to put into the bucket")
+        s3 = boto3.client(
+            "s3", endpoint_url=f"http://{self.host}:{self.port}", region_name="us-east-1", config=config,
+            aws_access_key_id=key, aws_secret_access_key=secret,
+        )  # fmt: skip
+        files = static_files(origin_host, origin_port)
+        if not files:
+            raise BucketFailed(f"the app's pages name nothing under {PREFIX}: there is nothing to put into the bucket")
+        try:
+            if self.ours:
+                s3.create_bucket(Bucket=self.name)
+            for path, (kind, cache_control, body) in files.items():
+                done = s3.put_object(
+                    Bucket=self.name, Key=path.lstrip("/"), Body=body, ContentType=kind, CacheControl=cache_control
+                )
+                self.objects[path] = Stored(len(body), cache_control, done["ETag"].strip('"'))
+        except (BotoCoreError, ClientError) as error:
+            where = f"http://{self.host}:{self.port}/{self.name}"
+            raise BucketFailed(f"the bucket {where} did not take the static files: {error}") from None
 
     def rows(self, log: Path, start_wall_ns: int) -> pa.Table:
         """The requests it was asked since start_wall_ns, as store.LEDGER."""
@@ -117,6 +135,14 @@ class Bucket:
             row["start_ns"] -= start_wall_ns
             row["end_ns"] -= start_wall_ns
         return pa.Table.from_pylist(found_rows, LEDGER)
+
+
+def of_tier(tier: TierSpec, directory: Path, host: str, free_port: Callable[[], int]) -> Bucket:
+    """The bucket a tier asks for: the one at its URL, or one to be started at `host`."""
+    if tier.bucket_url is None:
+        return Bucket(directory, host, free_port())
+    url = urlsplit(tier.bucket_url)
+    return Bucket(directory, url.hostname or "", url.port or 80, url.path.strip("/"), ours=False)
 
 
 def found() -> str:

@@ -20,7 +20,7 @@ import psutil
 
 from edgebench import __version__
 from edgebench.errors import UserError
-from edgebench.model import OriginSpec, RunRecord, Scenario, TierSpec, Trial, TrialRecord, Variant
+from edgebench.model import LOOPBACK, OriginSpec, RunRecord, Scenario, TierSpec, Trial, TrialRecord, Variant
 from edgebench.runner.bucket import found as find_rclone
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.placement import available_cores, on_cores, place
@@ -48,8 +48,10 @@ def present_tiers(scenario: Scenario) -> tuple[frozenset[str], dict[str, str]]:
     for tier in _as_varied(scenario):
         if problem := unable(tier):
             raise UserError(f"tier {tier.name}: {problem}")
-        if tier.bucket:
+        if tier.bucket and tier.bucket_url is None:
             find_rclone()
+        if tier.bucket_url and any(network != LOOPBACK for network in scenario.network):
+            raise UserError(f"tier {tier.name}: an emulated network does not lead to {tier.bucket_url}; leave one out")
     for tier in scenario.tiers:
         if tier.kind in (DIRECT, EXTERNAL):
             present.add(tier.name)
@@ -74,6 +76,7 @@ def _as_varied(scenario: Scenario) -> Iterator[TierSpec]:
                     tier,
                     compress=tuple(told.get("compress", tier.compress)),
                     bucket=bool(told.get("bucket", tier.bucket)),
+                    bucket_url=told.get("bucket_url", tier.bucket_url),
                 )
 
 

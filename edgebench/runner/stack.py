@@ -77,7 +77,7 @@ class Stack:
             directory = self.directory / self.adapter.name
             edge, *more = (self.network.address(node) for node in edge_nodes(tier.edges))
             if tier.bucket:
-                self.bucket = Bucket(self.directory / bucket.ROLE, self.origin_host, free_port())
+                self.bucket = bucket.of_tier(tier, self.directory / bucket.ROLE, self.origin_host, free_port)
             self.place = Place(
                 directory, port, self.origin_port, tier.profile, tier.workers, tier.storage_mb,
                 certified(directory, edge, *more) if tier.tls else None,
@@ -157,8 +157,9 @@ class Stack:
         self.network.verify()  # while they start: it counts by the kernel's clock
         await_ready(origin, self.origin_port, READY, READY_LIMIT_S, self.origin_ca, self.origin_host)
         self.origin_start_s = time.monotonic() - began
-        if store is not None and self.bucket is not None:
-            await_ready(store, self.bucket.port, bucket.READY, READY_LIMIT_S, host=self.bucket.host)
+        if self.bucket is not None:
+            if store is not None:
+                await_ready(store, self.bucket.port, bucket.READY, READY_LIMIT_S, host=self.bucket.host)
             self.bucket.fill(self.origin_host, self.origin_port)
         if self.cell.tier.url:
             await_external(self.cell.tier, self.origin_port, READY)
@@ -230,7 +231,7 @@ class Stack:
             yield instance, service, process.logs_probes
 
     def _start_bucket(self) -> Service | None:
-        if self.bucket is None:
+        if self.bucket is None or not self.bucket.ours:
             return None
         self.bucket.make_folder()
         argv = (*self.network.prefix(ORIGIN), *self.bucket.argv)
@@ -240,7 +241,7 @@ class Stack:
 
     def bucket_rows(self, start_wall_ns: int) -> pa.Table:
         """What the object store was asked for since start_wall_ns, as store.LEDGER."""
-        if self.bucket is None:
+        if self.bucket is None or not self.bucket.ours:
             return LEDGER.empty_table()
         return self.bucket.rows(self.directory / f"{bucket.ROLE}.log", start_wall_ns)
 

@@ -44,6 +44,11 @@ def _url_node(node: dict[str, Any]) -> None:
     node["x-form"] = "an address such as http://127.0.0.1:9000, without a path"
 
 
+def _bucket_node(node: dict[str, Any]) -> None:
+    no_default(node)
+    node["x-form"] = "the address of an S3 service with a bucket, such as http://127.0.0.1:9000/shop"
+
+
 def _replay_node(node: dict[str, Any]) -> None:
     no_default(node)
     node["x-form"] = REPLAY_FORM
@@ -189,6 +194,11 @@ class TierTable(Table):
     """One more of it between the edges and the origin, which asks in place of them all."""
     bucket: bool = False
     """Static files come from an object store beside the origin."""
+    bucket_url: str | None = Field(
+        default=None, pattern=r"^http://[^\s/?#@]+/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", json_schema_extra=_bucket_node
+    )
+    """Your own object store instead of one that is started here: the address of its S3 service and the bucket's name.
+    The files are uploaded with your AWS credentials, if there are any; anybody must be able to read them."""
 
 
 class AxesTable(Table):

@@ -135,6 +135,7 @@ def _tier(tier: TierTable, profile: Profile) -> TierSpec:
     return TierSpec(
         tier.name, _kind(tier), tier.optional, tier.profile or profile, tier.url, tier.workers, tier.storage_mb,
         tier.tls, tuple(tier.compress), tier.edges, tier.shield, tier.bucket,
+        tier.bucket_url,
     )  # fmt: skip
 
 

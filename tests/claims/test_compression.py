@@ -135,6 +135,12 @@ def test_without_a_plain_one_there_is_nothing_to_compare_with() -> None:
         assert conclude(table).result.verdict is ClaimVerdict.NOT_TESTABLE
 
 
+def test_what_could_not_be_read_is_left_out_of_the_charts() -> None:
+    for unread in (["tier_cpu_s"], ["origin_cpu_s", "tier_cpu_s", "cpu_s"]):
+        (chart,) = charts_of("compression", conclude(trials(0.3, 0.8).assign(**dict.fromkeys(unread, math.nan))))
+        assert len(chart.panels) == (3 if "origin_cpu_s" not in unread else 2)
+
+
 def test_charts_are_drawn_from_what_there_is() -> None:
     (chart,) = charts_of("compression", conclude(trials(0.3, 0.8)))
     assert [panel.slug for panel in chart.panels] == ["compression-bytes", "compression-time", "compression-cpu"]

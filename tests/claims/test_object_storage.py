@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from edgebench.analysis.claims.object_storage import PER_1000, STATIC, conclude
+from edgebench.analysis.run import analyse
 from edgebench.model import ClaimVerdict
 from edgebench.report.charts.claims import charts_of
+from edgebench.runner.bucket import Bucket
+from edgebench.runner.guardian import Guardian
+from edgebench.runner.services import Service, await_ready, free_port
+from edgebench.store import RunFolder
 from tests.claims.conftest import ShortRun, ShortTrial
 from tests.claims.test_compression import cpu_s
 from tests.runner.test_bucket import needs_rclone
@@ -89,6 +95,42 @@ def test_the_bucket_has_the_static_files_and_the_proof_holds(run: ShortRun) -> N
     assert not codes & {"UNMATCHED_LEDGER", "NO_LEDGER", "BROKEN_BODY", "WRONG_VARIANT"}
 
 
+@needs_rclone
+def test_a_bucket_of_ones_own_is_taken_at_its_headers_word(short_run: Callable[..., ShortRun], tmp_path: Path) -> None:
+    with Guardian() as guardian:
+        theirs = Bucket(tmp_path, "127.0.0.1", free_port())
+        theirs.make_folder()
+        (tmp_path / "store" / "assets").mkdir()
+        server = Service("theirs", "theirs", theirs.argv, theirs.env, tmp_path / "log", (), guardian)
+        server.start()
+        try:
+            await_ready(server, theirs.port, "/", 20.0)
+            own = f'{{ bucket = true, bucket_url = "http://127.0.0.1:{theirs.port}/assets" }}'
+            variants = f'variants=[{{ name = "bucket", tier = {own} }}]'
+            run = short_run("object_storage", "repeats=1", "load.measure_s=1.5", variants)
+        finally:
+            server.stop()
+    trial = only(run, "bucket")
+    samples, ledger = trial.measured(), trial.table("ledger")
+    assert (ledger.worker >= 0).all() and not ledger[ledger.start_ns > 0].path.str.startswith("/static/").any()
+    static = samples[samples.endpoint.str.startswith("/static/")]
+    assert (static.status == 200).all() and set(static.claim) <= {"hit", "miss"}
+    reasons = {reason["code"]: reason["text"] for reason in run.summary["trust"]["reasons"]}
+    assert "the cache's headers say" in reasons["NO_LEDGER"] and "CLAIM_DISAGREES" not in reasons
+    fetched = 1000 * (static.claim == "miss").sum() / len(samples)
+    (cell,) = run.summary["cells"]
+    assert cell["id"] == "nginx.ttl1.bucket"
+    judged = table_of(run)
+    assert judged.bucket_requests.tolist() == [pytest.approx(fetched)] and judged.bucket_kb.isna().all()
+
+
+def table_of(run: ShortRun) -> pd.DataFrame:
+    """What the judge is given."""
+    analysis = analyse(RunFolder(run.path))
+    assert analysis.judged is not None
+    return analysis.judged.tables["trials"]
+
+
 def trials(load: float, time: float) -> pd.DataFrame:
     """Three repeats with and without a bucket, and of the app alone."""
     rows: list[dict[str, Any]] = []
@@ -126,6 +168,12 @@ def test_verdicts(load: float, time: float, verdict: ClaimVerdict) -> None:
     assert (judged.result.why == "") is (verdict is ClaimVerdict.HOLDS)
     (chart,) = charts_of("object_storage", judged)
     assert len(chart.panels) == 3 and chart.table is not None and len(chart.table.rows) == 3
+
+
+def test_what_could_not_be_read_is_left_out_of_the_charts() -> None:
+    for unread in (["bucket_cpu_s"], ["app_cpu_s", "bucket_cpu_s", "tier_cpu_s"], ["bucket_kb"]):
+        (chart,) = charts_of("object_storage", conclude(trials(0.2, 1.0).assign(**dict.fromkeys(unread, math.nan))))
+        assert len(chart.panels) == (3 if "app_cpu_s" not in unread else 2)
 
 
 def test_without_a_pair_there_is_nothing_to_judge() -> None:

@@ -179,8 +179,10 @@ def _means(trials: pd.DataFrame, coded: list[SimpleNamespace]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _columns(name: str, value: Estimate) -> dict[str, float | None]:
-    return {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+def _columns(name: str, value: Estimate) -> dict[str, float]:
+    """NaN for what is not known."""
+    found = {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+    return {column: float("nan") if figure is None else figure for column, figure in found.items()}
 
 
 def _saved_text(came: list[SimpleNamespace]) -> str:

@@ -2,7 +2,8 @@
 
 Variants whose tier has a bucket take what lies under /static from it, all else from the app; each is compared with the
 variant of the same environment without one, of the same cache, network and TTL, paired by repeat. The bucket stamps
-nothing: its own log says what it was asked, and its rows stand in the ledger beside the app's.
+nothing: its own log says what it was asked, and its rows stand in the ledger beside the app's. Of a bucket by URL there
+is no log: what it was asked is what the cache's headers say.
 
 Per 1,000 client requests of the measuring phase: what reached app and bucket (rows that started in it), the kB they
 sent, the CPU seconds of app, bucket and cache (their processes, once a second, in ticks of 10 ms). Of a static file:
@@ -91,6 +92,9 @@ def _figures(
         for name, role in (("app", "origin"), ("bucket", "bucket"), ("tier", "tier"))
     }
     spec = planned.get(cell.summary.id)
+    elsewhere = spec is not None and spec.tier.bucket_url is not None
+    asked = now["outcome"].isin([Outcome.ORIGIN.value, Outcome.REVALIDATED.value]).to_numpy(dtype=bool)
+    fetched = float((static & asked).sum() if elsewhere else stored.sum())
     return {
         "bucket": bool(spec and spec.tier.bucket),
         "set_up": repr(sorted(spec.env.items())) if spec else "",
@@ -98,9 +102,9 @@ def _figures(
         "requests": len(now),
         "app_requests": float((~stored).sum()) / thousands,
         "app_static": float((~stored & path_static).sum()) / thousands,
-        "bucket_requests": float(stored.sum()) / thousands,
+        "bucket_requests": fetched / thousands,
         "app_kb": float(rows["bytes"][~stored].sum()) / 1000 / thousands,
-        "bucket_kb": float(rows["bytes"][stored].sum()) / 1000 / thousands,
+        "bucket_kb": float("nan") if elsewhere else float(rows["bytes"][stored].sum()) / 1000 / thousands,
         **cpu,
         "static_ms": float(np.median(nanoseconds(now[static], "latency_ns"))) / _NS_PER_MS,
         "static_kb": float(now["bytes"][static].mean()) / 1000,
@@ -177,7 +181,7 @@ def _means(trials: pd.DataFrame) -> pd.DataFrame:
         row |= {name: mine[name].iloc[0] for name in ("tier", "series", "ttl_s", "bucket", "direct")}
         for name in (*PER_1000, *STATIC):
             found = estimate_of(mine, name, "")
-            row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+            row |= {name: _nan(found.value), f"{name}_low": _nan(found.low), f"{name}_high": _nan(found.high)}
         rows.append(row)
     return pd.DataFrame(rows)
 
