@@ -10,13 +10,16 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from edgebench.model import Cell, Freshness, Load, Scenario, TierSpec, Trial, Variant
+from edgebench.model import LOOPBACK, Cell, Freshness, Load, Scenario, TierSpec, Trial, Variant
 from edgebench.scenario.problems import ScenarioError
 
 T = TypeVar("T", Load, TierSpec)
 
 TRIAL_OVERHEAD_S = 1.5
 """Seconds a trial takes beside warm-up and window: origin, cache and generator started, found ready and stopped."""
+
+NETWORK_OVERHEAD_S = 0.6
+"""More in a network: its namespaces made and removed; it is measured while origin and cache start."""
 
 
 def cells(scenario: Scenario, available: Collection[str] | None = None) -> tuple[Cell, ...]:
@@ -89,5 +92,5 @@ def _trial_seed(seed: int, repeat: int) -> int:
 def estimate_s(trial: Trial) -> tuple[float, float]:
     """Shortest and longest duration of a trial in seconds: the warm-up takes from one TTL to its cap."""
     load = trial.cell.load
-    rest_s = load.measure_s + TRIAL_OVERHEAD_S
+    rest_s = load.measure_s + TRIAL_OVERHEAD_S + (NETWORK_OVERHEAD_S if trial.cell.network != LOOPBACK else 0.0)
     return load.least_warm_up_s(trial.cell.freshness.ttl_s) + rest_s, load.warm_up_s + rest_s
