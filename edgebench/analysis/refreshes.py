@@ -16,7 +16,8 @@ LEAD_MS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Nexts:
-    """Requests sent on a connection while the refresh ran that the request before it on that connection had set off."""
+    """Requests sent on a connection while the refresh ran that the request before it on that connection had set off,
+    and had not waited for."""
 
     sample: Ints
     """Position of each in the samples."""
@@ -37,6 +38,7 @@ class Refreshes:
     sample_key: Ints
     """Number of the key of each sample."""
     sent_ns: Ints
+    done_ns: Ints
     port: Ints
     from_store: Bools
 
@@ -63,6 +65,7 @@ class Refreshes:
             ends[kept],
             sample_key,
             nanoseconds(samples, "sent_ns"),
+            nanoseconds(samples, "sent_ns") + nanoseconds(samples, "service_ns"),
             samples["port"].to_numpy(dtype=np.int64),
             samples["outcome"].isin(("hit", "stale")).to_numpy(dtype=bool),
         )
@@ -94,6 +97,7 @@ class Refreshes:
         cause = ByTime.of(self.sample_key, self.sent_ns, everything).last(self.key, self.start_ns)
         known = np.flatnonzero(cause >= 0)
         known = known[self.start_ns[known] - self.sent_ns[cause[known]] <= _CAUSED_MS * NS_PER_MS]
+        known = known[self.done_ns[cause[known]] < self.end_ns[known]]
         order = np.lexsort((self.sent_ns, self.port))
         rank = np.empty(len(order), dtype=np.int64)
         rank[order] = np.arange(len(order))

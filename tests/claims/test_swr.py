@@ -56,7 +56,7 @@ def held(trial: ShortTrial) -> float:
         of_key = samples[samples["key"] == key]
         for start, end in spans:
             before = of_key[of_key["sent_ns"] <= start]
-            if before.empty or start - before["sent_ns"].iloc[-1] > 50 * MS:
+            if before.empty or start - before["sent_ns"].iloc[-1] > 50 * MS or before["done_ns"].iloc[-1] >= end:
                 continue
             for one, after in pairwise(by_port[before["port"].iloc[-1]]):
                 if one["sent_ns"] == before["sent_ns"].iloc[-1] and end - after["sent_ns"] >= 10 * MS:
@@ -123,16 +123,17 @@ def test_requests_about_a_refresh() -> None:
         ("/c", 1, 120, 60),  # next on its connection: waits for all that is left
         ("/b", 2, 130, 0.3),  # on another
         ("/a", 3, 150, 0.4),  # the same product, on another
+        ("/c", 3, 160, 0.4),  # next there, but that one had set nothing off
         ("/a", 1, 300, 0.5),  # long after
         ("/b", 4, 499, 0.2),  # causes another
         ("/b", 4, 575, 0.6),  # too near its end to say anything
     )
     found = Refreshes.of(ledger, samples, 0, 10**10)
-    assert np.isfinite(found.since_ms).tolist() == [True, False, False, True, False, True, True]
+    assert np.isfinite(found.since_ms).tolist() == [True, False, False, True, False, False, True, True]
     assert found.since_ms[3] == 50
     nexts = found.nexts()
-    assert sorted(zip(nexts.sample.tolist(), nexts.left_ms.tolist(), strict=True)) == [(1, 60), (6, 5)]
-    assert found.beside(nexts).tolist() == [2, 3]
+    assert sorted(zip(nexts.sample.tolist(), nexts.left_ms.tolist(), strict=True)) == [(1, 60), (7, 5)]
+    assert found.beside(nexts).tolist() == [2, 3, 4]
     figures = figures_of(found, samples)
     assert (figures["refreshes"], figures["refresh_ms"], figures["nexts"]) == (2, 80, 1)
     assert (figures["around_p99_ms"], figures["beyond_p99_ms"], figures["next_ms"]) == (0.6, 60, 60)
@@ -150,7 +151,15 @@ def trials(**cells: tuple[float, float | None]) -> pd.DataFrame:
             about = {"may_be_stale": variant != "without", "users": 12 if variant == "few" else 64}
             held_up = math.nan if share is None else share
             rows.append(
-                {**row, **about, "around_p99_ms": p99_ms * wobble, "held": held_up, "next_ms": 70.0, "others_ms": 0.4}
+                {
+                    **row,
+                    **about,
+                    "around_p99_ms": p99_ms * wobble,
+                    "wait": p99_ms / 80,
+                    "held": held_up,
+                    "next_ms": 70.0,
+                    "others_ms": 0.4,
+                }
             )
     return pd.DataFrame(rows)
 
@@ -164,7 +173,8 @@ def trials(**cells: tuple[float, float | None]) -> pd.DataFrame:
             {"a_without": (80, None), "a_with": (1, None), "b_without": (80, None), "b_with": (79, None)},
             ClaimVerdict.PARTLY,
         ),
-        ({"a_without": (80, None), "a_with": (40, None), "a_few": (40, 0.0)}, ClaimVerdict.NOT_HERE),
+        ({"a_without": (80, None), "a_with": (30, None), "a_few": (40, 0.0)}, ClaimVerdict.NOT_HERE),
+        ({"a_without": (900, None), "a_with": (90, None)}, ClaimVerdict.NOT_HERE),  # whoever asks waits for all of it
         ({"a_with": (1, None)}, ClaimVerdict.NOT_TESTABLE),
     ],
 )
