@@ -28,6 +28,7 @@ CLAIMED: Mapping[str, str] = {
 
 _SOUGHT: Mapping[str, frozenset[ReasonCode]] = {
     "privacy": frozenset({ReasonCode.LEAK}),
+    "shield": frozenset({ReasonCode.OVER_STALE}),  # lifetimes that add up over the layers are counted, and decide
     "content_types": frozenset({ReasonCode.PREDICTION_OFF}),  # the prediction takes every class for one that is stored
 }
 """Reasons not to use a cell's figures that are the very thing a claim's scenario looks for."""
