@@ -25,6 +25,7 @@ from edgebench.model import (
     Scenario,
     TierSpec,
 )
+from edgebench.network.profiles import PROFILES
 from edgebench.scenario import (
     TRIAL_OVERHEAD_S,
     ScenarioError,
@@ -341,7 +342,7 @@ def test_a_trial_lasts_from_one_ttl_of_warm_up_to_its_cap() -> None:
 
 def _committed(path: Path, monkeypatch: pytest.MonkeyPatch) -> Scenario:
     monkeypatch.chdir(ROOT)
-    return load(path, kinds=kinds())
+    return load(path, kinds=kinds(), networks=PROFILES)
 
 
 def _total_s(planned: tuple[Cell, ...], scenario: Scenario) -> tuple[float, float]:
