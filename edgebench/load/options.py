@@ -13,6 +13,7 @@ from edgebench.errors import UserError
 from edgebench.load import replay as recorded
 from edgebench.load.option_types import checked, number, share, whole
 from edgebench.load.replay import MAX_RATE_RPS, Replay
+from edgebench.load.request import Server
 from edgebench.model import Arrivals, Bursts, LoadModel, Step
 
 MAX_KEYS = 10_000_000
@@ -133,6 +134,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         default=None,
         metavar="URLS",
         help="Where several edges answer, with commas between: user k goes to edge k mod N, and names --host in Host",
+        include_in_web_ui=False,
     )
     add("--ca-file", type=str, default=None, metavar="FILE", help="CA certificates to trust for https hosts")
     _register_hidden(add)
@@ -322,7 +324,7 @@ def from_parsed(parsed: Any) -> LoadOptions:
         measure_s=parsed.measure,
         spin=is_pinned() if spin is None else bool(spin),
         wait_for=Path(parsed.wait_for) if parsed.wait_for else None,
-        edges=tuple(url for url in (parsed.edges or "").split(",") if url),
+        edges=_edges(parsed.edges),
         ca_file=Path(parsed.ca_file) if parsed.ca_file else None,
         origin_host=parsed.origin_host or None,
     )
@@ -331,6 +333,16 @@ def from_parsed(parsed: Any) -> LoadOptions:
     if options.ca_file is not None and not options.ca_file.is_file():
         raise UserError(f"--ca-file: {options.ca_file}: no such file; expected CA certificates in PEM form")
     return _with_arrivals(options)
+
+
+def _edges(urls: str | None) -> tuple[str, ...]:
+    found = tuple(url.strip() for url in (urls or "").split(",") if url.strip())
+    for url in found:
+        try:
+            Server.from_url(url)
+        except UserError as error:
+            raise UserError(f"--edges: {error}") from None
+    return found
 
 
 def _with_arrivals(options: LoadOptions) -> LoadOptions:

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 
 from edgebench.load.popularity import Popularity
+from tests.load.test_load_options import options, refusal
 
 _ASKED = """
 from edgebench.load import EdgeUser  # patches for gevent, as Locust does
@@ -48,3 +49,12 @@ def test_workers_share_the_filling() -> None:
 
 def _worker(number: int) -> Popularity:
     return Popularity(30, 1.1, 5, number, fills=True, workers=3)
+
+
+def test_edges_are_addresses() -> None:
+    assert options("--edges", "http://127.0.0.1:1, http://127.0.0.2:2").edges == (
+        "http://127.0.0.1:1",
+        "http://127.0.0.2:2",
+    )
+    assert options().edges == ()
+    assert refusal("--edges", "http://127.0.0.1:1,there").startswith("--edges: host 'there': expected http://name:port")
