@@ -1,4 +1,4 @@
-"""The shop's sound clips: plucked strings, computed on first start rather than shipped."""
+"""The shop's clips: plucked strings, computed on first start rather than shipped, and a film, which is shipped."""
 
 import hashlib
 import wave
@@ -13,6 +13,9 @@ from target_app.firststart import build_once
 
 SAMPLE_RATE_HZ = 22_050
 NOTE_S = 0.25
+
+FILM = Path(__file__).with_name("film.webm")
+"""Drawn by `target_app.tools.draw_film`: no encoder could be asked for on every machine that starts a shop."""
 
 # Periods in samples, low to high; 0 rests.
 MELODIES: dict[str, Sequence[int]] = {
@@ -33,15 +36,18 @@ class Clip:
 
 
 def open_clips(folder: Path) -> dict[str, Clip]:
-    """The clips in `folder` by name, made first if they are not there."""
+    """The clips by name: sound from `folder`, made first if it is not there, and the film."""
     clips = {}
     for name, melody in MELODIES.items():
-        path = folder / name
-        build_once(path, partial(write_wav, melody=melody))
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12))
-        clips[name] = Clip(path, path.stat().st_size, digest.hexdigest(), "audio/wav")
-    return clips
+        build_once(folder / name, partial(write_wav, melody=melody))
+        clips[name] = _clip(folder / name, "audio/wav")
+    return clips | {FILM.name: _clip(FILM, "video/webm")}
+
+
+def _clip(path: Path, mimetype: str) -> Clip:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12))
+    return Clip(path, path.stat().st_size, digest.hexdigest(), mimetype)
 
 
 def write_wav(path: Path, melody: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""/media/<clip>: sound by byte ranges, as players ask for it."""
+"""/media/<clip>: sound and film by byte ranges, as players ask for them."""
 
 import re
 from collections.abc import Iterator
