@@ -25,8 +25,8 @@ def draw(judged: Judged) -> list[Chart]:
             "privacy",
             _title(cells),
             "Share of the private answers that reached somebody else than the user they were made for, by the origin's "
-            "ledger and the stamp on each answer; warm-up included. Right: how many, of how many. Small dot = one "
-            f"trial, bar = 95 % interval from {cells['trials'].max()} trials.",
+            "ledger and the stamp on each answer; warm-up included. Right: how many, of how many. "
+            f"Bar = 95 % interval from {cells['trials'].max()} trials.",
             tuple(_panel(cells[cells["variant"] == variant], variant) for variant in variants),
             _table(cells),
         )
