@@ -508,6 +508,10 @@ class TierRecord:
     profile: Profile = Profile.STRICT
     lacks: tuple[str, ...] = ()
     """What of the profile this cache cannot do, in words."""
+    started_ns: int = 0
+    """CLOCK_MONOTONIC when its first process was started. 0: not known."""
+    limit_checked_s: float = 0.0
+    """How often it compares its store with its limit, counted from its start; 0: with every answer it stores."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,17 @@ from edgebench.analysis.tables import Bools, Floats, Ints
 from edgebench.model import ExpiryRule
 
 
-def lru_replay(requests: Schedule, rule: ExpiryRule, size_bytes: Ints, capacity_bytes: int) -> Bools:
+def lru_replay(
+    requests: Schedule,
+    rule: ExpiryRule,
+    size_bytes: Ints,
+    capacity_bytes: int,
+    checked: tuple[float, float] | None = None,
+) -> Bools:
     """Per request of the schedule, whether a cache of `capacity_bytes` that evicts what was used longest ago hits.
 
+    checked: when it first compares its store with its limit, in the time of the schedule, and how often, both in
+    seconds; in between the store grows without limit. None: with every answer it stores.
     size_bytes: of the answer to each request, everything a cache keeps with it included. What is larger than the store,
     or has no lifetime, is not stored. A fetch counts as stored when its request came, so requests that come while it
     lasts hit (collapsed); an answer that has expired is fetched anew and takes the place of the old one. Shape: n.
@@ -27,7 +35,11 @@ def lru_replay(requests: Schedule, rule: ExpiryRule, size_bytes: Ints, capacity_
     store: OrderedDict[int, tuple[float, int]] = OrderedDict()
     """Fresh until, and size, by key; what was used longest ago comes first."""
     used = 0
+    next_check_s = checked[0] if checked is not None else -np.inf
     for place, key, at_s, fetched_s, ttl_s, size in rows:
+        while checked is not None and next_check_s <= at_s:
+            used = _evict(store, used, capacity_bytes)
+            next_check_s += checked[1]
         fresh_until_s, old_size = store.get(key, (-np.inf, 0))
         if at_s < fresh_until_s:
             store.move_to_end(key)
@@ -39,10 +51,17 @@ def lru_replay(requests: Schedule, rule: ExpiryRule, size_bytes: Ints, capacity_
             continue
         store[key] = (rule.fresh_until_s(fetched_s, ttl_s, fetched_s - at_s), size)
         used += size
-        while used > capacity_bytes:
-            _, (_, gone) = store.popitem(last=False)
-            used -= gone
+        if checked is None:
+            used = _evict(store, used, capacity_bytes)
     return hits
+
+
+def _evict(store: OrderedDict[int, tuple[float, int]], used: int, capacity_bytes: int) -> int:
+    """Take away what was used longest ago until the rest fits; what is used then."""
+    while used > capacity_bytes:
+        _, (_, gone) = store.popitem(last=False)
+        used -= gone
+    return used
 
 
 def che_hit_ratio(weights: Floats, size_bytes: Floats, capacity_bytes: float) -> float:

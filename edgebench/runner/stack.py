@@ -56,6 +56,7 @@ class Stack:
     """The object store that has the static files, where the tier takes them from one."""
     origin_tls: Tls | None = field(default=None, init=False)
     """Where clients come to the app itself and speak https; a cache speaks http to it."""
+    _tier_started_ns: int = field(default=0, init=False)
     _origin_down: bool = field(default=False, init=False)
     """By plan, and not yet back."""
     place: Place | None = field(init=False)
@@ -211,6 +212,7 @@ class Stack:
         return self.directory / "listening"
 
     def _start_tier(self) -> list[tuple[Instance, Service, bool]]:
+        self._tier_started_ns = time.monotonic_ns()
         return [started for instance in self.instances for started in self._start_instance(instance)]
 
     def _start_instance(self, instance: Instance) -> Iterator[tuple[Instance, Service, bool]]:
@@ -314,6 +316,7 @@ class Stack:
             argv=adapter.processes(binary, self.place)[0].argv,
             expiry=adapter.expiry if tier.profile is Profile.STRICT and adapter.stores else None,
             profile=tier.profile, lacks=tuple(adapter.lacks.get(tier.profile, ())),
+            started_ns=self._tier_started_ns, limit_checked_s=adapter.limit_checked_s,
             collapses_misses=adapter.collapses_misses, collapses_expired=adapter.collapses_expired,
             counters=self._counters(adapter, binary),
         )  # fmt: skip

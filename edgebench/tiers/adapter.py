@@ -149,6 +149,8 @@ class Adapter(ABC):
     stores: ClassVar[bool] = True
     """False: a proxy without a cache."""
     serves_tls: ClassVar[bool] = False
+    limit_checked_s: ClassVar[float] = 0.0
+    """How often it compares its store with its limit, counted from its start; 0: with every answer it stores."""
     least_storage_mb: ClassVar[int] = 1
     """The smallest store it runs with, in MiB."""
     purges_one: ClassVar[bool] = False

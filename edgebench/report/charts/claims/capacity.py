@@ -124,6 +124,10 @@ def _stored(cells: pd.DataFrame, styles: Mapping[str, TierStyle]) -> Panel:
     )  # fmt: skip
 
 
+def _late(row: SimpleNamespace) -> str:
+    return fmt.MISSING if math.isnan(row.late) else f"{fmt.number(row.late, 'ratio')} (every {row.checked_s:g} s)"
+
+
 def _table(cells: pd.DataFrame) -> Table:
     rows = []
     for row in records(cells):
@@ -131,8 +135,8 @@ def _table(cells: pd.DataFrame) -> Table:
         if not math.isnan(row.hit_low):
             interval = f" ({fmt.number(row.hit_low, 'ratio', with_unit=False)}–{fmt.number(row.hit_high, 'ratio')})"
         held = fmt.MISSING if math.isnan(row.held) else f"{row.held:.2f}× (≤ {row.held_most:.2f}×)"
-        figures = (fmt.number(row.lru, "ratio"), fmt.number(row.ideal, "ratio"), held)
+        figures = (fmt.number(row.lru, "ratio"), _late(row), fmt.number(row.ideal, "ratio"), held)
         fits = f"{row.storage_bytes / 2**20:,.0f} MiB, {fmt.number(row.share, 'ratio')}"
         rows.append((row.series, f"{row.zipf_s:g}", fits, fmt.number(row.hit, "ratio") + interval, *figures))
-    columns = ("Cell", "Zipf", "Room", "Hit ratio", "LRU", "Ideal", "Stored, of limit")
+    columns = ("Cell", "Zipf", "Room", "Hit ratio", "LRU", "LRU, limit checked as seldom", "Ideal", "Stored, of limit")
     return Table("Hit ratio against storage", columns, tuple(rows))
