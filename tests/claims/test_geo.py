@@ -20,9 +20,11 @@ T_3 = 4.302652729911275
 """Quantile of Student's t: 97.5 %, 2 degrees of freedom."""
 
 
-def interval(ratios: list[float]) -> tuple[float, float, float]:
-    """Geometric mean, and the t-interval on the logarithms."""
-    logs = np.log(ratios)
+def interval(ratios: list[float]) -> tuple[float | None, ...]:
+    """Geometric mean, and the t-interval on the logarithms; None where there are not three."""
+    logs = np.log([ratio for ratio in ratios if not math.isnan(ratio)])
+    if len(logs) < 3:  # a busy machine
+        return float(np.exp(logs.mean())) if len(logs) else None, None, None
     half = T_3 * logs.std(ddof=1) / math.sqrt(3)
     return float(np.exp(logs.mean())), float(np.exp(logs.mean() - half)), float(np.exp(logs.mean() + half))
 
@@ -48,7 +50,7 @@ def mean_load_ms(trial: ShortTrial, visitor: str) -> float:
             assert view["status"].isin([200, 304]).all()
             late = view["endpoint"].astype(str).str.startswith(("asset lazy image", "asset icon"))
             loads.append(view[~late]["done_ns"].max() - page["scheduled_ns"] - page["send_lag_ns"])
-    return float(np.mean(loads)) / 1e6
+    return float(np.mean(loads)) / 1e6 if len(loads) >= 3 else math.nan
 
 
 def test_figures_are_those_of_the_samples(short_run: Callable[..., ShortRun]) -> None:
@@ -61,19 +63,14 @@ def test_figures_are_those_of_the_samples(short_run: Callable[..., ShortRun]) ->
         "new": lambda trial: mean_load_ms(trial, "new"),
         "returning": lambda trial: mean_load_ms(trial, "returning"),
     }
-    for network in ("same-city", "other-continent"):
-        direct, edge = (run.of(tier=tier, variant="https", network=network) for tier in ("direct", "nginx"))
-        for name, figure in figures.items():
-            at = f"nginx.{network}.https.{name}"
-            ratios = [figure(here) / figure(there) for here, there in zip(edge, direct, strict=True)]
-            value, low, high = interval(ratios)
-            assert numbers[f"{at}.ratio"] == pytest.approx(value, rel=1e-9)
-            assert (numbers[f"{at}.low"], numbers[f"{at}.high"]) == pytest.approx((low, high), rel=1e-9)
-            if name == "new":
-                over[network] = ratios
-    both = [math.sqrt(one * other) for one, other in zip(*over.values(), strict=True)]
-    deciding = run.claim["figure"]
-    assert (deciding["value"], deciding["low"], deciding["high"]) == pytest.approx(interval(both), rel=1e-9)
+    direct, edge = (run.of(tier=tier, variant="https", network="continent") for tier in ("direct", "nginx"))
+    for metric, figure in figures.items():
+        at = f"nginx.continent.https.{metric}"
+        over[metric] = [figure(here) / figure(there) for here, there in zip(edge, direct, strict=True)]
+        for name, expected in zip(("ratio", "low", "high"), interval(over[metric]), strict=True):
+            assert numbers.get(f"{at}.{name}") == pytest.approx(expected, rel=1e-9)
+    deciding = run.claim["figure"] or {"value": None, "low": None, "high": None}
+    assert (deciding["value"], deciding["low"], deciding["high"]) == pytest.approx(interval(over["new"]), rel=1e-9)
 
 
 def test_the_network_was_the_one_asked_for_and_handshakes_cost_round_trips(
@@ -82,7 +79,7 @@ def test_the_network_was_the_one_asked_for_and_handshakes_cost_round_trips(
     run = short_run("geo")
     if run.claim["verdict"] == ClaimVerdict.NOT_TESTABLE.value:
         pytest.skip(run.claim["why"])
-    for trial in run.of(tier="direct", variant="https", network="other-continent"):
+    for trial in run.of(tier="direct", variant="https", network="continent"):
         [link] = [each for each in trial.record["network"]["links"] if {each["a"], each["b"]} == {"client", "origin"}]
         assert link["rtt_ms"] == pytest.approx(link["asked"]["rtt_ms"], rel=0.05, abs=1)
         pages = trial.measured()
