@@ -18,7 +18,7 @@ from edgebench.report.figure import halo, panel, percent_axis, ticks
 from edgebench.report.palette import INK, MUTED, PAPER, TierStyle
 from edgebench.report.parts import Chart, Panel, Table
 
-_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)
 _RIGHT_PT = 84.0
 
 
