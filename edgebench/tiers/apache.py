@@ -67,6 +67,7 @@ class Apache(Adapter):
     purges_one = True
     purges_all = True
     compresses = frozenset({"gzip", "br"})
+    routes_paths = True
     lacks: ClassVar[Mapping[Profile, tuple[str, ...]]] = {
         Profile.STRICT: (_COOKIES,),
         Profile.RESILIENT: (_COOKIES, "stale-while-revalidate", "the limit of stale-if-error"),

@@ -44,7 +44,7 @@ _COUNTERS = {
 """Our name of a counter, and the statistics it is the sum of."""
 _REQUESTS = ("incoming_requests",)
 _ORIGIN_REQUESTS = ("origin.not_found", "origin.make_new", "origin.reuse")
-"""Not outgoing_requests: that counts the questions for these statistics."""
+"""Not outgoing_requests: that counts the questions for these statistics. Of every server it fetches from (routes)."""
 _ASKED = (f"{_STATISTICS}incoming_requests", _OWN_REQUESTS)
 """What grows with each of those questions."""
 _PRIVATE_WAITS = "to let requests go side by side whose answers turn out to be private: they wait for up to two others"
@@ -80,6 +80,7 @@ class Ats(Adapter):
     serves_tls = True
     purges_one = True
     compresses = frozenset({"gzip", "br"})
+    routes_paths = True
     lacks: ClassVar[Mapping[Profile, tuple[str, ...]]] = {
         Profile.STRICT: (_PRIVATE_WAITS,),
         Profile.RESILIENT: (

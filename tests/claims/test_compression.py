@@ -22,7 +22,7 @@ TEXTS = [name for name in KINDS if name != "/static/[image]"]
 
 @pytest.fixture(scope="module")
 def run(short_run: Callable[..., ShortRun]) -> ShortRun:
-    return short_run("compression", "repeats=1", 'axes.network=["loopback"]')
+    return short_run("compression", "repeats=1", "load.warm_up_s=0", 'axes.network=["loopback"]')
 
 
 def only(run: ShortRun, variant: str) -> ShortTrial:

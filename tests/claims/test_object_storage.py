@@ -27,7 +27,7 @@ VARIANTS = ("app", "bucket", "app-unhashed", "bucket-unhashed")
 
 @pytest.fixture(scope="module")
 def run(short_run: Callable[..., ShortRun]) -> ShortRun:
-    return short_run("object_storage", "repeats=1")
+    return short_run("object_storage", "repeats=1", "load.warm_up_s=0")
 
 
 def only(run: ShortRun, variant: str) -> ShortTrial:
@@ -107,7 +107,7 @@ def test_a_bucket_of_ones_own_is_taken_at_its_headers_word(short_run: Callable[.
             await_ready(server, theirs.port, "/", 20.0)
             own = f'{{ bucket = true, bucket_url = "http://127.0.0.1:{theirs.port}/assets" }}'
             variants = f'variants=[{{ name = "bucket", tier = {own} }}]'
-            run = short_run("object_storage", "repeats=1", "load.measure_s=1.5", variants)
+            run = short_run("object_storage", "repeats=1", "load.warm_up_s=0", "load.measure_s=1.5", variants)
         finally:
             server.stop()
     trial = only(run, "bucket")

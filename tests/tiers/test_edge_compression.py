@@ -61,6 +61,6 @@ def test_what_a_cache_cannot_do_is_said_with_who_can() -> None:
     assert unable(TierSpec("s", "squid", compress=("zstd",))) == (
         "squid cannot compress by zstd itself: it cannot compress; who can: caddy"
     )
-    assert unable(TierSpec("s", "squid", bucket=True)).endswith("who can: haproxy, nginx, varnish")
+    assert unable(TierSpec("s", "squid", bucket=True)).endswith("who can: apache, ats, haproxy, nginx, varnish")
     assert unable(TierSpec("n", "nginx", bucket_url="http://b/shop")) == "bucket_url is of no use without bucket = true"
     assert unable(TierSpec("d", "direct", bucket=True)).startswith("bucket is for a cache")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from edgebench.runner.guardian import Guardian
 from edgebench.runner.stack import Stack, require
 from edgebench.tiers import adapters
 from tests.client import ask
+from tests.tiers.moving import placed
 
 ELSEWHERE = "127.0.0.3"
 """Another address of the loopback interface: Linux has them all, other systems the first one only."""
@@ -29,9 +29,7 @@ def start_elsewhere(tmp_path: Path) -> Iterator[Callable[[str], Stack]]:
         stack = Stack(
             cell, OriginSpec(app="tests.apps:app", threads=4), tmp_path, (), running.enter_context(Guardian())
         )
-        assert stack.place is not None
-        stack.place = replace(stack.place, host="0.0.0.0", control_host=ELSEWHERE, client_host=ELSEWHERE)
-        return running.enter_context(stack)
+        return running.enter_context(placed(stack, host="0.0.0.0", control_host=ELSEWHERE, client_host=ELSEWHERE))
 
     running = ExitStack()
     with running:

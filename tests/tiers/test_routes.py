@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,8 +17,13 @@ from edgebench.runner.stack import Stack, require
 from edgebench.tiers import adapters
 from edgebench.tiers.adapter import Route
 from tests.client import ask
+from tests.tiers.moving import placed
 
-KINDS = [name for name, adapter in adapters().items() if adapter.routes_paths]
+CASES = [
+    *((name, Profile.STRICT) for name, adapter in adapters().items() if adapter.routes_paths),
+    ("nginx", Profile.DEFAULT),  # whose key is another
+    ("varnish", Profile.RESILIENT),  # which asks twice
+]
 
 
 class Other(ThreadingHTTPServer):
@@ -59,8 +63,7 @@ def other() -> Iterator[Other]:
     server.server_close()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("profile", list(Profile))
+@pytest.mark.parametrize(("kind", "profile"), CASES)
 def test_a_path_comes_from_another_server(tmp_path: Path, other: Other, kind: str, profile: Profile) -> None:
     adapter = adapters()[kind]
     if adapter.find() is None:
@@ -70,12 +73,10 @@ def test_a_path_comes_from_another_server(tmp_path: Path, other: Other, kind: st
         stack = Stack(
             cell, OriginSpec(app="tests.apps:app", threads=4), tmp_path, (), running.enter_context(Guardian())
         )
-        assert stack.place is not None
         port = other.server_address[1]
-        stack.place = replace(
-            stack.place, routes=(Route("/static/", "127.0.0.1", port, "shop.example:1", path="/bucket"),)
-        )
-        running.enter_context(stack)
+        routes = (Route("/static/", "127.0.0.1", port, "shop.example:1", path="/bucket"),)
+        running.enter_context(placed(stack, routes=routes))
+        assert stack.place is not None
         for _ in range(2):
             answer = ask(stack.url, "/static/a.css?v=1")
             assert (answer.status, answer.body, answer.seq) == (200, b"from the other server", None)
