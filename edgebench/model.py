@@ -241,6 +241,15 @@ class LinkSpec:
     up_mbit: float | None = None
 
 
+RATE_TOLERANCE = 0.10
+"""By so much of it a measured rate may differ from the one asked for."""
+
+
+def rtt_tolerance_ms(rtt_ms: float) -> float:
+    """By so much a measured round trip may differ from the one asked for: 5 % and 1 ms."""
+    return 0.05 * rtt_ms + 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
     """Where client, edge and origin are, by the ways between them."""

@@ -7,12 +7,8 @@ from collections.abc import Iterator
 
 from edgebench.analysis.trust import Doubt
 from edgebench.analysis.wording import digits, percent
-from edgebench.model import LinkRecord, ReasonCode, TrialRecord
+from edgebench.model import RATE_TOLERANCE, LinkRecord, ReasonCode, TrialRecord, rtt_tolerance_ms
 
-RTT_SHARE, RTT_MS = 0.05, 1.0
-"""A round trip may be off by this share and so much besides …"""
-RATE_SHARE = 0.10
-"""… and a limited rate by this share."""
 MISSED_SHARE = 0.001
 """Share of its packets that an emulator may drop because it cannot keep up."""
 
@@ -22,7 +18,7 @@ def network_doubts(record: TrialRecord) -> Iterator[Doubt]:
     if record.network is None:
         return
     cell = record.trial.cell.id
-    tolerance = f"tolerance {percent(RTT_SHARE)} + {RTT_MS:g} ms, of a rate {percent(RATE_SHARE)}"
+    tolerance = f"tolerance 5 % + 1 ms, of a rate {percent(RATE_TOLERANCE)}"
     off, said = max((_off(link) for link in record.network.links), default=(0.0, ""))
     text = (
         f"the network was not the one asked for: {said} ({tolerance}). Is the machine busy with something else? "
@@ -37,11 +33,6 @@ def network_doubts(record: TrialRecord) -> Iterator[Doubt]:
     yield Doubt(ReasonCode.NETWORK_LATE, cell, late, text)
 
 
-def rtt_tolerance_ms(link: LinkRecord) -> float:
-    """By how much the round trip may be off."""
-    return RTT_SHARE * link.asked.rtt_ms + RTT_MS
-
-
 def _off(link: LinkRecord) -> tuple[float, str]:
     """The greatest deviation as a multiple of the tolerance, and what was measured. Under load, a round trip is longer
     by two mean latenesses of the emulator."""
@@ -51,11 +42,11 @@ def _off(link: LinkRecord) -> tuple[float, str]:
     loaded_ms = 2 * (link.late_mean_ms or 0.0)
     found = [
         (
-            abs(link.rtt_ms - asked.rtt_ms) / rtt_tolerance_ms(link),
+            abs(link.rtt_ms - asked.rtt_ms) / rtt_tolerance_ms(link.asked.rtt_ms),
             f"{way}: a round trip of {digits(link.rtt_ms)} ms, asked for {asked.rtt_ms:g} ms",
         ),
         (
-            loaded_ms / rtt_tolerance_ms(link),
+            loaded_ms / rtt_tolerance_ms(link.asked.rtt_ms),
             f"{way}: under load, round trips were {digits(loaded_ms)} ms longer than the {asked.rtt_ms:g} ms asked for",
         ),
     ]
@@ -64,7 +55,7 @@ def _off(link: LinkRecord) -> tuple[float, str]:
         (asked.up_mbit, link.up_mbit, link.b),
     ):
         if wanted is not None:
-            off = math.inf if got is None else abs(got / wanted - 1) / RATE_SHARE
+            off = math.inf if got is None else abs(got / wanted - 1) / RATE_TOLERANCE
             said = "not measurable" if got is None else f"{digits(got)} Mbit/s"
             found.append((off, f"{way}: towards {towards} {said}, asked for {wanted:g} Mbit/s"))
     return max(found)
@@ -76,8 +67,8 @@ def _late(link: LinkRecord) -> tuple[float, str]:
     missed = link.missed / (link.packets + link.missed) if link.missed else 0.0
     return max(
         (
-            late_ms / rtt_tolerance_ms(link),
-            f"{way}: 1 % of the packets were {digits(late_ms)} ms late or more (limit {rtt_tolerance_ms(link):g} ms)",
+            late_ms / rtt_tolerance_ms(link.asked.rtt_ms),
+            f"{way}: 1 % of the packets were {digits(late_ms)} ms late or more (limit {rtt_tolerance_ms(link.asked.rtt_ms):g} ms)",
         ),
         (
             missed / MISSED_SHARE,

@@ -12,7 +12,8 @@ A CDN's edge is near the client; the origin is where the profile's name says. Wh
 - Loss: carriers promise a tenth of a percent or so. Radio links repeat what is lost, which is the jitter, and lose a
   little all the same.
 
-A fibre line has 100 Mbit/s down and 40 up, which no page of a shop fills. A rate is that of one access line, which all clients of a trial share: give it a load that one household would make.
+A fibre line has 50 Mbit/s down and 20 up. A rate is that of one access line, which all clients of a trial share: give
+it a load that one household would make.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from collections.abc import Mapping
 
 from edgebench.model import LinkSpec, NetworkSpec
 
-_FIBRE = LinkSpec(rtt_ms=10, down_mbit=100, up_mbit=40)
+_FIBRE = LinkSpec(rtt_ms=10, down_mbit=50, up_mbit=20)
 _PROFILES = (
     NetworkSpec("same-city", client_edge=_FIBRE, edge_origin=LinkSpec(rtt_ms=2), client_origin=_FIBRE),
     NetworkSpec(
         "continent",
         client_edge=_FIBRE,
         edge_origin=LinkSpec(rtt_ms=35, jitter_ms=0.5, loss=0.0001),
-        client_origin=LinkSpec(rtt_ms=45, jitter_ms=0.5, loss=0.0001, down_mbit=100, up_mbit=40),
+        client_origin=LinkSpec(rtt_ms=45, jitter_ms=0.5, loss=0.0001, down_mbit=50, up_mbit=20),
     ),
     NetworkSpec(
         "other-continent",
         client_edge=_FIBRE,
         edge_origin=LinkSpec(rtt_ms=140, jitter_ms=1, loss=0.0005),
-        client_origin=LinkSpec(rtt_ms=150, jitter_ms=1, loss=0.0005, down_mbit=100, up_mbit=40),
+        client_origin=LinkSpec(rtt_ms=150, jitter_ms=1, loss=0.0005, down_mbit=50, up_mbit=20),
     ),
     NetworkSpec(
         "mobile",

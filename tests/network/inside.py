@@ -33,7 +33,7 @@ from edgebench.runner.services import Service
 NETWORKS = {
     **PROFILES,
     "lossy": NetworkSpec("lossy", LinkSpec(rtt_ms=2, loss=0.2), LinkSpec(), LinkSpec(rtt_ms=2)),
-    "slower": replace(PROFILES["same-city"], client_edge=LinkSpec(rtt_ms=12)),
+    "slower": replace(PROFILES["same-city"], client_edge=LinkSpec(rtt_ms=12, down_mbit=50, up_mbit=20)),
     "line": NetworkSpec("line", LinkSpec(rtt_ms=20, down_mbit=20, up_mbit=2), LinkSpec(), LinkSpec(rtt_ms=2)),
 }
 
