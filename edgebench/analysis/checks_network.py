@@ -63,12 +63,12 @@ def _off(link: LinkRecord) -> tuple[float, str]:
 
 def _late(link: LinkRecord) -> tuple[float, str]:
     """How late the emulator was with one packet in 100, or how many it dropped, as a multiple of what is tolerated."""
-    way, late_ms = f"{link.a}–{link.b}", link.late_p99_ms or 0.0
+    way, late_ms, limit_ms = f"{link.a}–{link.b}", link.late_p99_ms or 0.0, rtt_tolerance_ms(link.asked.rtt_ms)
     missed = link.missed / (link.packets + link.missed) if link.missed else 0.0
     return max(
         (
-            late_ms / rtt_tolerance_ms(link.asked.rtt_ms),
-            f"{way}: 1 % of the packets were {digits(late_ms)} ms late or more (limit {rtt_tolerance_ms(link.asked.rtt_ms):g} ms)",
+            late_ms / limit_ms,
+            f"{way}: 1 % of the packets were {digits(late_ms)} ms late or more (limit {limit_ms:g} ms)",
         ),
         (
             missed / MISSED_SHARE,

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edgebench.analysis.checks_network import rtt_tolerance_ms
 from edgebench.cli.isolation import check_networks
 from edgebench.errors import UserError
-from edgebench.model import ReasonCode, Scenario
+from edgebench.model import ReasonCode, Scenario, rtt_tolerance_ms
 from edgebench.network import possible
 from edgebench.network.possible import Possible
 from edgebench.network.profiles import PROFILES
@@ -70,9 +69,9 @@ def test_a_trial_in_a_network(tmp_path: Path) -> None:
     for link in record.network.links:
         assert link.rtt_min_ms is not None
         assert link.rtt_ms is not None
-        assert abs(link.rtt_min_ms - link.asked.rtt_ms) <= rtt_tolerance_ms(link)
+        assert abs(link.rtt_min_ms - link.asked.rtt_ms) <= rtt_tolerance_ms(link.asked.rtt_ms)
         longer_ms = 2 * (link.late_mean_ms or 0)
-        off |= max(abs(link.rtt_ms - link.asked.rtt_ms), longer_ms) > rtt_tolerance_ms(link)
+        off |= max(abs(link.rtt_ms - link.asked.rtt_ms), longer_ms) > rtt_tolerance_ms(link.asked.rtt_ms)
     codes = [reason.code for reason in folder.read_summary().trust.reasons]
     assert (ReasonCode.NETWORK_OFF in codes) == off
     assert ReasonCode.ERRORS not in codes
