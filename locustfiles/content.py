@@ -1,9 +1,9 @@
-"""Every class of content a shop has, in requests of its own: HTML, CSS, scripts, fonts, images, sound, API answers.
+"""Every class of content a shop has, in requests of its own: pages, styles, scripts, fonts, images, sound, film, JSON.
 
     locust -f locustfiles/content.py --host http://127.0.0.1:8000 --rate 60
 
-The first word of an endpoint's name is its class. Sound is asked for by byte ranges, from the start (audio) and after a
-jump (seeking), as film is.
+The first word of an endpoint's name is its class. Sound (audio) and film (video) are asked for by byte ranges, as
+players do it; a film's pieces after a jump are a class of their own (seeking).
 """
 
 import random
@@ -20,9 +20,9 @@ ASSET = re.compile(r"""(?:src=|href=|url\()["']?(?:https?://[^/"']+)?(/static/[^
 KINDS = {"css": "css", "js": "js", "woff2": "font", "svg": "image", "webp": "image", "png": "image"}
 WORDS = ("alder", "birch", "clover", "ember", "fern", "harbour", "linden", "oak", "willow", "wool")
 LISTS = 10
-CLIP, CLIP_BYTES = "/media/intro.wav", 529_244
+SOUND, FILM = "/media/intro.wav", "/media/film.webm"
 PIECE_BYTES = 65_536
-PIECES = 3
+PIECES = 2
 
 
 class Visitor(EdgeUser):
@@ -67,7 +67,7 @@ class Visitor(EdgeUser):
     def script(self) -> None:
         self.file("js")
 
-    @task(2)
+    @task(3)
     def font(self) -> None:
         self.file("font")
 
@@ -93,12 +93,27 @@ class Visitor(EdgeUser):
 
     @task(2)
     def listen(self) -> None:
-        place = random.random()
-        self.play(0, "audio /media/[clip]")
-        self.play(PIECE_BYTES * int(place * CLIP_BYTES / PIECE_BYTES), "seeking /media/[clip]")
+        self.play(SOUND, random.random(), "audio /media/[clip]", "audio /media/[clip]")
 
-    def play(self, start: int, name: str) -> None:
-        for first in range(start, min(start + PIECES * PIECE_BYTES, CLIP_BYTES), PIECE_BYTES):
-            response = self.client.get(CLIP, name=name, headers={"Range": f"bytes={first}-{first + PIECE_BYTES - 1}"})
-            if response.status_code != 206:
-                return  # the whole clip, or no answer
+    @task(2)
+    def watch(self) -> None:
+        self.play(FILM, random.random(), "video /media/[clip]", "seeking /media/[clip]")
+
+    def play(self, clip: str, place: float, name: str, name_after: str) -> None:
+        """Some pieces from the start, and some from `place` on, a share of the clip."""
+        size = self.pieces(clip, 0, name)
+        if size:
+            self.pieces(clip, PIECE_BYTES * int(place * size / PIECE_BYTES), name_after)
+
+    def pieces(self, clip: str, start: int, name: str) -> int:
+        """The size of the clip; 0 if it came whole, or not at all."""
+        size = start + 1
+        for first in range(start, start + PIECES * PIECE_BYTES, PIECE_BYTES):
+            if first >= size:
+                break
+            response = self.client.get(clip, name=name, headers={"Range": f"bytes={first}-{first + PIECE_BYTES - 1}"})
+            total = response.headers.get("content-range", "").rpartition("/")[2]
+            if response.status_code != 206 or not total.isdecimal():
+                return 0
+            size = int(total)
+        return size

@@ -1,9 +1,9 @@
-"""Listeners: a clip is played in pieces by byte ranges, then the listener jumps to another place and plays on.
+"""Players of sound and film: a clip is played in pieces by byte ranges, then from another place on, after a jump.
 
     locust -f locustfiles/media.py --host http://127.0.0.1:8000 --rate 5      # web UI on http://localhost:8089
 
-Film is asked for in the same way. Each arrival of --rate is a listener, who makes up to PIECES requests before the jump
-and as many after it. A server may answer with the whole clip instead; then the listener has all there is.
+Each arrival of --rate is a player, which makes up to PIECES requests before the jump and as many after it. A server may
+answer with the whole clip instead; then the player has all there is.
 """
 
 import random
@@ -13,24 +13,24 @@ from locust import task
 
 from edgebench.load import EdgeUser
 
-CLIPS = ("tour.wav", "intro.wav", "chime.wav")
+CLIPS = ("film.webm", "tour.wav", "intro.wav", "chime.wav")
 """The most popular first."""
 PIECE_BYTES = 131_072
 PIECES = 3
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
-class Listener(EdgeUser):
+class Player(EdgeUser):
     """Draws clip and place before it asks, so that the same --seed gives the same requests in every run."""
 
     @task
-    def listen(self) -> None:
+    def play(self) -> None:
         clip, place = CLIPS[self.popular(len(CLIPS)) - 1], random.random()
-        size = self.play(clip, 0, "/media/[clip]")
+        size = self.pieces(clip, 0, "/media/[clip]")
         if size:
-            self.play(clip, PIECE_BYTES * int(place * size / PIECE_BYTES), "/media/[clip] (after a jump)")
+            self.pieces(clip, PIECE_BYTES * int(place * size / PIECE_BYTES), "/media/[clip] (after a jump)")
 
-    def play(self, clip: str, start: int, name: str) -> int:
+    def pieces(self, clip: str, start: int, name: str) -> int:
         """Some pieces from `start` on; the size of the clip, 0 where there is no more to ask for."""
         size = start + 1
         for first in range(start, start + PIECES * PIECE_BYTES, PIECE_BYTES):

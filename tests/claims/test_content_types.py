@@ -13,7 +13,7 @@ from edgebench.model import ClaimVerdict
 from edgebench.report.charts.claims.content_types import draw
 from tests.claims.conftest import ShortRun, ShortTrial
 
-NEVER_EXPIRES = ("css", "js", "font", "audio", "seeking")
+NEVER_EXPIRES = ("css", "js", "font", "audio", "video", "seeking")
 
 
 def from_store(trial: ShortTrial) -> pd.Series:
@@ -53,8 +53,8 @@ def test_figures_are_those_of_the_samples_and_the_ledger(short_run: Callable[...
     for kind in NEVER_EXPIRES:
         assert numbers[f"ideal_ratio.{tier}.{kind}"] == 1.0
         assert numbers[f"share.{tier}.{kind}"] == pytest.approx(found[kind], abs=0.02)
-    pieces = ("audio", "seeking")
-    assert [numbers[f"share.{tier}.{kind}"] for kind in pieces] == [1.0, 1.0] if tier == "nginx" else [0.0, 0.0]
+    pieces = [numbers[f"share.{tier}.{kind}"] for kind in ("audio", "video", "seeking")]
+    assert pieces == ([1.0] * 3 if tier == "nginx" else [0.0] * 3)
     expected = ClaimVerdict.PARTLY if run.of(tier="haproxy") else ClaimVerdict.HOLDS
     assert run.claim["verdict"] == expected.value
 

@@ -74,6 +74,7 @@ def _check_static(rows: pd.DataFrame) -> None:
 
 def _check_media(rows: pd.DataFrame) -> None:
     assert set(rows["endpoint"]) == {"/media/[clip]", "/media/[clip] (after a jump)"}
+    assert set(rows["key"].astype(str)) >= {"/media/film.webm", "/media/tour.wav"}
     assert (rows["status"] == 206).all()
     assert rows["bytes"].between(1, PIECE_BYTES).all()
     assert (rows["bytes"] == PIECE_BYTES).sum() > len(rows) / 2

@@ -53,7 +53,8 @@ CLASSES = {
     "font": "fonts",
     "image": "images",
     "audio": "sound by ranges",
-    "seeking": "sound after a jump",
+    "video": "film by ranges",
+    "seeking": "film after a jump",
     "api": "API answers",
 }
 """By the first word of their endpoints' names, in words."""
@@ -61,7 +62,7 @@ _ALL = 0.9995
 """Printed as 100 %."""
 _SOME = 0.05
 """Caches that deliver less than this of a class stand together in the sentence, whether it is nothing or little."""
-BY_RANGES = ("audio", "seeking")
+BY_RANGES = ("audio", "video", "seeking")
 
 
 def judge(evidence: Evidence) -> Judged:
@@ -191,7 +192,6 @@ def _why(found: pd.DataFrame) -> str:
         if ranged
         else "",
         f"{listed(others)} left other classes to the origin that could have come from store." if others else "",
-        "Film was not measured: it is asked for by ranges as sound is.",
     )
 
 
