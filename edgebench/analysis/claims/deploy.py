@@ -32,6 +32,7 @@ Facts: `shades` by series (per trial start_s, end_s), `window_s`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -109,7 +110,7 @@ def conclude(trials: pd.DataFrame, bins: pd.DataFrame, facts: Mapping[str, Any],
             "no cache was measured with a deployment that went through, both with names that change with the content "
             f"and with names that do not, and {LEAST_VIEWS} page views after it."
         )
-        return not_testable(CLAIM, why, tables)
+        return replace(not_testable(CLAIM, why, tables), facts=facts)
     gains = {tier: _gain(plain(trials, tier), of(trials, tier, HASHED)) for tier in caches}
     answers = {tier: _answer(trials, tier, gains[tier]) for tier in caches}
     verdict = verdict_of(answers.values())
