@@ -186,31 +186,30 @@ def _columns(name: str, value: Estimate) -> dict[str, float]:
 
 
 def _saved_text(came: list[SimpleNamespace]) -> str:
-    parts = []
+    parts: list[str] = []
     for cell in sorted(came, key=lambda cell: cell.bytes.value or 0.0)[:3]:
-        sooner = cell.sooner_ms.value or 0.0
-        when = f"{digits(abs(sooner))} ms {'sooner' if sooner >= 0 else 'later'}"
-        parts.append(
-            f"{cell.name} left {percent(cell.texts.value)} of the bytes of the texts, {percent(cell.bytes.value)} with "
-            f"the photograph, and the page was there {when} ({interval(cell.time)})"
-        )
+        sooner_ms = cell.sooner_ms.value or 0.0
+        when = f"{digits(abs(sooner_ms))} ms {'sooner' if sooner_ms >= 0 else 'later'} ({interval(cell.time)})"
+        left = f"{percent(cell.bytes.value)}{'' if parts else ' of a page’s bytes'}"
+        texts = f"{percent(cell.texts.value)}{'' if parts else ' of its texts’'}"
+        parts.append(f"{cell.name} left {left} ({texts}), and it was there {when}")
     more = f"; and {len(came) - 3} more in the table" if len(came) > 3 else ""
     return f"Against plain{came[0].network}: {'; '.join(parts)}{more}."
 
 
 def _cost_text(came: list[SimpleNamespace]) -> str:
-    known = [cell for cell in came if cell.cost_s["cpu_s"].value is not None]
-    if not known:
+    """Of those whose CPU time differs from plain's with its whole interval, the dearest and the cheapest."""
+    costs = [(cell.name, cell.cost_s["cpu_s"]) for cell in came if cell.cost_s["cpu_s"].low is not None]
+    if not costs:
         return ""
-    dear = max(known, key=lambda cell: cell.cost_s["cpu_s"].value)
-    cheap = min(known, key=lambda cell: cell.cost_s["cpu_s"].value)
-    text = f"Per 1,000 requests, {dear.name} took {_cost(dear.cost_s['cpu_s'])}"
-    return f"{text}, {cheap.name} {_cost(cheap.cost_s['cpu_s'])}." if cheap is not dear else f"{text}."
+    clear = sorted((each for each in costs if not each[1].low <= 0 <= each[1].high), key=lambda each: -each[1].value)
+    if not clear:
+        return "No difference in CPU time shows."
+    ends = [clear[0]] if len(clear) == 1 else [clear[0], clear[-1]]
+    return f"Per 1,000 requests, {' and '.join(f'{name} took {_cost(more_s)}' for name, more_s in ends)}."
 
 
 def _cost(more_s: Estimate) -> str:
-    if more_s.low is not None and more_s.high is not None and more_s.low <= 0 <= more_s.high:
-        return f"no more CPU time than plain that shows ({span(more_s)} s)"
     more = more_s.value or 0.0
     return f"{digits(abs(more))} s {'more' if more >= 0 else 'less'} CPU time than plain ({span(more_s)})"
 
