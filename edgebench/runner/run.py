@@ -20,7 +20,7 @@ import psutil
 
 from edgebench import __version__
 from edgebench.errors import UserError
-from edgebench.model import LOOPBACK, OriginSpec, RunRecord, Scenario, TierSpec, Trial, TrialRecord, Variant
+from edgebench.model import LOOPBACK, Deploy, OriginSpec, RunRecord, Scenario, TierSpec, Trial, TrialRecord, Variant
 from edgebench.runner.bucket import found as find_rclone
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.placement import available_cores, on_cores, place
@@ -45,13 +45,9 @@ class Progress:
 def present_tiers(scenario: Scenario) -> tuple[frozenset[str], dict[str, str]]:
     """Names of the tiers that can run here, and why the optional others cannot. UserError if a demanded one cannot."""
     present, left_out = set(), {}
-    for tier in _as_varied(scenario):
-        if problem := unable(tier):
+    for tier, deploy in _as_varied(scenario):
+        if problem := unable(tier) or (_bucket_problem(tier, deploy, scenario.network) if tier.bucket else ""):
             raise UserError(f"tier {tier.name}: {problem}")
-        if tier.bucket and tier.bucket_url is None:
-            find_rclone()
-        if tier.bucket_url and any(network != LOOPBACK for network in scenario.network):
-            raise UserError(f"tier {tier.name}: an emulated network does not lead to {tier.bucket_url}; leave one out")
     for tier in scenario.tiers:
         if tier.kind in (DIRECT, EXTERNAL):
             present.add(tier.name)
@@ -66,18 +62,30 @@ def present_tiers(scenario: Scenario) -> tuple[frozenset[str], dict[str, str]]:
     return frozenset(present), left_out
 
 
-def _as_varied(scenario: Scenario) -> Iterator[TierSpec]:
+def _bucket_problem(tier: TierSpec, deploy: Deploy | None, networks: Sequence[str]) -> str:
+    """Why the bucket of a tier cannot be used in this scenario; UserError where there is no server for it."""
+    if deploy is not None:
+        return "a deployment brings no new files into a bucket; leave one out"
+    if tier.bucket_url is None:
+        find_rclone()
+    elif any(network != LOOPBACK for network in networks):
+        return f"an emulated network does not lead to {tier.bucket_url}; leave one out"
+    return ""
+
+
+def _as_varied(scenario: Scenario) -> Iterator[tuple[TierSpec, Deploy | None]]:
     """Every tier, in every variant that is for it: as far as it matters to what a cache can do."""
     for tier in scenario.tiers:
         for variant in scenario.variants or (Variant(""),):
             if not variant.tiers or tier.name in variant.tiers:
                 told = variant.tier if tier.kind != DIRECT else {}
-                yield replace(
+                varied = replace(
                     tier,
                     compress=tuple(told.get("compress", tier.compress)),
                     bucket=bool(told.get("bucket", tier.bucket)),
                     bucket_url=told.get("bucket_url", tier.bucket_url),
                 )
+                yield varied, variant.deploy
 
 
 def new_run_folder(reports: Path, scenario: Scenario, now: datetime) -> RunFolder:

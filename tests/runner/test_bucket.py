@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,10 +12,14 @@ from pathlib import Path
 import pytest
 
 from edgebench.errors import UserError
+from edgebench.network.profiles import PROFILES
 from edgebench.runner import bucket
 from edgebench.runner.bucket import Bucket, Stored, wall_ns
+from edgebench.runner.run import present_tiers
 from edgebench.runner.stack import Stack
+from edgebench.scenario import load
 from edgebench.store import BUCKET_WORKER
+from edgebench.tiers import kinds
 from tests.client import ask
 
 StartStack = Callable[..., Stack]
@@ -100,6 +105,31 @@ def test_nanoseconds_of_a_time() -> None:
     assert wall_ns("2026-11-27T20:50:39.126855415Z") == second * 10**9 + 126_855_415
     assert wall_ns("2026-11-27T20:50:39.5Z") == second * 10**9 + 500_000_000
     assert wall_ns("2026-11-27T20:50:39Z") == second * 10**9
+
+
+@needs_rclone
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (
+            ['variants=[{name="a",tier={bucket=true},deploy={at_s=1}}]'],
+            "a deployment brings no new files into a bucket",
+        ),
+        (
+            ['variants=[{name="a",tier={bucket=true,bucket_url="http://b:9000/shop"}}]', 'axes.network=["mobile"]'],
+            "an emulated network does not lead to http://b:9000/shop",
+        ),
+        (['variants=[{name="a",tier={bucket_url="http://b:9000/shop"}}]'], "bucket_url is of no use without"),
+        (['variants=[{name="a",tier={compress=["zstd"]}}]'], "nginx cannot compress by zstd itself"),
+        (['tiers=[{name="nginx"},{name="squid",bucket=true}]'], "squid cannot fetch /static from a bucket"),
+    ],
+)
+def test_what_cannot_be_is_refused_when_it_is_planned(overrides: list[str], said: str) -> None:
+    asked = ["profile=short", *overrides]
+    scenario = load(Path("scenarios/object_storage.toml"), asked, kinds=kinds(), networks=PROFILES)
+    with pytest.raises(UserError, match=re.escape(said)) as refused:
+        present_tiers(scenario)
+    assert "\n" not in str(refused.value)
 
 
 def test_without_rclone_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
