@@ -59,7 +59,7 @@ class Settings:
     catalogue_path: Path | None = None
     """The SQLite file, made on first start; None: in the instance folder."""
     media_path: Path | None = None
-    """The folder of clips, made on first start; None: `media` beside the catalogue."""
+    """The folder of sound clips, made on first start; None: `media` beside the catalogue."""
     secret_key: str = DEMO_SECRET_KEY
     """Signs sessions and tokens. The default is public: set your own outside a demo."""
 
