@@ -116,7 +116,7 @@ def conclude(trials: pd.DataFrame, curve: pd.DataFrame, doubtful: str = "") -> J
     result = ClaimResult(
         CLAIM,
         verdict_of(at_least(cache.hit_ratio, HALF) for cache in caches),
-        sentences(*(_text(cache) for cache in caches[:2]), _prediction(caches)),
+        sentences(_text(caches), _prediction(caches)),
         figure_name=f"cacheable requests answered from store at TTL {least.ttl_s:g} s, {least.name}",
         figure=least.hit_ratio,
         why=sentences(_why(caches), doubtful),
@@ -158,6 +158,7 @@ def _cache(rows: pd.DataFrame, curve: pd.DataFrame) -> SimpleNamespace | None:
         ttl_s=longest.ttl_s,
         hit_ratio=Estimate(float(longest.hit_ratio), low, high, int(longest.trials), "ratio"),
         first=known[0],
+        last=longest,
         beyond=next((point for point in reversed(records(rows)) if not point.expires), None),
         off=worst.off,
         agrees=abs(worst.off) <= AGREES,
@@ -174,20 +175,25 @@ def enough_s(curve: pd.DataFrame) -> float | None:
     return float(np.exp(np.interp(MOST * values[-1], values, np.log(ttl_s))))
 
 
-def _text(cache: SimpleNamespace) -> str:
-    first = f"{percent(cache.first.hit_ratio)} at TTL {cache.first.ttl_s:g} s, "
-    first = "" if cache.first.ttl_s == cache.ttl_s else first
-    beyond = cache.beyond
-    more = (
-        f", and {percent(beyond.hit_ratio)} at {beyond.ttl_s:,g} s, where nothing expired in the {beyond.window_s:g} s "
-        "measured"
-        if beyond is not None
-        else ""
-    )
-    return (
-        f"Of the cacheable requests, {cache.name} answered from store {first}{percent(cache.hit_ratio.value)} at TTL "
-        f"{cache.ttl_s:g} s{more}."
-    )
+def _text(caches: list[SimpleNamespace]) -> str:
+    """The first cache in full, the others by their figures at the same TTLs."""
+    first = caches[0]
+    shown = {point.ttl_s: f"TTL {point.ttl_s:,g} s" for point in _told(first)}
+    if first.beyond is not None:
+        shown[first.beyond.ttl_s] += f" (where nothing expired in the {first.beyond.window_s:g} s measured)"
+    figures = [f"{percent(point.hit_ratio)} at {shown[point.ttl_s]}" for point in _told(first)]
+    parts = [f"{first.name} answered from store {listed(figures)}"]
+    for cache in caches[1:3]:
+        same = [point.ttl_s for point in _told(cache)] == list(shown)
+        figures = [percent(point.hit_ratio) + ("" if same else f" at TTL {point.ttl_s:,g} s") for point in _told(cache)]
+        parts.append(f"{cache.name} {listed(figures)}")
+    return f"Of the cacheable requests, {'; '.join(parts)}."
+
+
+def _told(cache: SimpleNamespace) -> list[SimpleNamespace]:
+    """The points that its sentence speaks of: the shortest, the longest that expired, the longest."""
+    points = [cache.first, cache.last, *([cache.beyond] if cache.beyond is not None else [])]
+    return list({point.ttl_s: point for point in points}.values())
 
 
 def _prediction(caches: list[SimpleNamespace]) -> str:

@@ -160,7 +160,7 @@ def ttl_ticks(axes: Axes, ttls_s: Sequence[float]) -> None:
     room = axes.get_window_extent().width / (high - low + 2 * edge)
     words: dict[float, str] = {}
     for ttl in known:
-        if not words or (place(ttl) - max(words)) * room > 36:
+        if not words or (place(ttl) - max(words)) * room > 28:
             words[place(ttl)] = fmt.span(int(ttl)) if ttl == int(ttl) else f"{ttl:g}{fmt.NBSP}s"
     ticks(axes, "x", list(words), lambda at: words.get(at, ""))
 

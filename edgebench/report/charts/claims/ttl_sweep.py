@@ -22,6 +22,9 @@ from edgebench.report.figure import panel, percent_axis
 from edgebench.report.palette import INK, MUTED, TierStyle
 from edgebench.report.parts import Chart, Panel, Table
 
+_ROUND_S = (10.0, 120.0)
+"""Ticks between those that were measured, for the line that was worked out."""
+
 
 def draw(judged: Judged) -> list[Chart]:
     points, trials, curve = (judged.tables.get(name) for name in ("points", "trials", "curve"))
@@ -72,7 +75,8 @@ def _panel(rows: pd.DataFrame, trials: pd.DataFrame, curve: pd.DataFrame, style:
         series, "● hit ratio · ■ offload · hollow: not expired", "share of requests", "TTL, log scale",
         height_pt=290, left_pt=46, right_pt=LINE_RIGHT_PT,
     )  # fmt: skip
-    ttl_ticks(axes, rows["ttl_s"].tolist())
+    ttls_s = rows["ttl_s"].tolist()
+    ttl_ticks(axes, [*ttls_s, *(round_s for round_s in _ROUND_S if min(ttls_s) < round_s < max(ttls_s))])
     percent_axis(axes)
     inside = rows[rows["expires"]]
     lines = [
