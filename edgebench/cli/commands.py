@@ -119,13 +119,13 @@ def run(
         isolate(asked[0])
     from edgebench.cli.session import run_scenario  # the libraries it needs take a second to import
 
-    known = ClaimsFolder(ceiling_of).read_record().ceiling if ceiling_of else None
+    known = (ClaimsFolder(ceiling_of).read_record().ceiling or False) if ceiling_of else ceiling
     if resume is not None:
         if overrides or app:
             raise UserError("--resume finishes a run as it was begun: leave out --set and --app")
-        status = run_scenario(None, resume, out, Console(), ceiling=known or ceiling)
+        status = run_scenario(None, resume, out, Console(), ceiling=known)
     else:
-        status = run_scenario(asked, None, out, Console(), ceiling=known or ceiling)
+        status = run_scenario(asked, None, out, Console(), ceiling=known)
     if status is TrustStatus.INVALID:
         sys.exit(3)
 
