@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from edgebench.cli import claims
 from edgebench.cli.claims_explain import explain_claims
 from edgebench.cli.claims_runner import Ended, Runner, Tell, last_error, run_child
 from edgebench.errors import UserError
-from edgebench.model import ClaimRun, ClaimVerdict
+from edgebench.model import Ceiling, CeilingPoint, ClaimRun, ClaimVerdict
 from edgebench.runner.trial import Stopped
 from edgebench.store import ClaimsFolder
 
@@ -159,6 +160,8 @@ def test_real_runs_in_short_form_end_in_one_report(tmp_path: Path) -> None:
     folder = begun(tmp_path, small="own_claim", bad="other")
     bad = tmp_path / "scenarios/bad.toml"
     bad.write_text(bad.read_text().replace("rate_rps", "rate_rsp"))
+    ceiling = Ceiling(4, (CeilingPoint(1000, 50_000.0, 10.0, 5.0),), "nginx")
+    folder.write_record(replace(folder.read_record(), ceiling=ceiling))
     assert ran(folder, run_child) in (0, 3)  # a busy machine's figures are INVALID
     found = verdicts(folder)
     assert "rate_rps" in found["bad"][1] and "no judge" in found["small"][1]
@@ -166,6 +169,7 @@ def test_real_runs_in_short_form_end_in_one_report(tmp_path: Path) -> None:
     small = next(claim for claim in record.claims if claim.scenario == "small")
     assert small.command == f"python -m edgebench run {tmp_path}/scenarios/small.toml --set profile=short"
     run = json.loads((folder.path / small.folder / "run.json").read_text())
+    assert run["ceiling"]["points"][0]["rps"] == 50_000.0  # measured once, known to all
     assert run["command"] == small.command and run["scenario"]["load"]["measure_s"] == 1
     assert (tmp_path / "reports/latest").resolve() == folder.path.resolve()
     page = (folder.path / "report.html").read_bytes()
