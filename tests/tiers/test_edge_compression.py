@@ -22,7 +22,7 @@ DECODERS: dict[str, Callable[[bytes], bytes]] = {
     "zstd": lambda body: zstandard.ZstdDecompressor().decompressobj().decompress(body),
     "": lambda body: body,
 }
-CASES = [(name, coding) for name, adapter in adapters().items() for coding in sorted(adapter.compresses)]
+ABLE = [name for name, adapter in adapters().items() if adapter.compresses]
 TEXT, IMAGE = "/text?kind=text/css", "/text?kind=image/webp"
 
 
@@ -30,25 +30,27 @@ def plain(answer: Answer) -> bytes:
     return DECODERS[answer.headers.get("content-encoding", "")](answer.body)
 
 
-@pytest.mark.parametrize(("kind", "coding"), CASES)
-def test_the_edge_compresses_what_the_app_sends_plain(start_stack: StartStack, kind: str, coding: str) -> None:
+@pytest.mark.parametrize("kind", ABLE)
+def test_the_edge_compresses_what_the_app_sends_plain(start_stack: StartStack, kind: str) -> None:
     adapter = adapters()[kind]
     if adapter.find() is None:
         pytest.skip(adapter.how_to_get)
-    stack = start_stack(kind, tier={"compress": (coding,)}, app="tests.tiers.texts:app")
+    codings = tuple(sorted(adapter.compresses))
+    stack = start_stack(kind, tier={"compress": codings}, app="tests.tiers.texts:app")
     origin = f"http://127.0.0.1:{stack.origin_port}"
-    wanted = ask(origin, TEXT).body
-    answers = [ask(stack.url, TEXT, Accept_Encoding=coding) for _ in range(3)]
-    assert {answer.headers.get("content-encoding") for answer in answers} == {coding}
-    assert {plain(answer) for answer in answers} == {wanted}
-    assert len(answers[0].body) < len(wanted) / 3
-    assert "accept-encoding" in answers[0].headers["vary"].lower()
-    if adapter.stores:
-        assert len({answer.seq for answer in answers}) == 1
+    wanted, picture = ask(origin, TEXT).body, ask(origin, IMAGE).body
+    for coding in codings:
+        answers = [ask(stack.url, TEXT, Accept_Encoding=coding) for _ in range(3)]
+        assert {answer.headers.get("content-encoding") for answer in answers} == {coding}
+        assert {plain(answer) for answer in answers} == {wanted}
+        assert len(answers[0].body) < len(wanted) / 3
+        assert "accept-encoding" in answers[0].headers["vary"].lower()
+        if adapter.stores:
+            assert len({answer.seq for answer in answers}) == 1
+        image = ask(stack.url, IMAGE, Accept_Encoding=coding)
+        assert not image.headers.get("content-encoding") and image.body == picture
     other = ask(stack.url, TEXT, Accept_Encoding="identity")
     assert plain(other) == wanted and not other.headers.get("content-encoding")
-    image = ask(stack.url, IMAGE, Accept_Encoding=coding)
-    assert not image.headers.get("content-encoding") and image.body == ask(origin, IMAGE).body
     asked = rows.read(stack.ledger, 0).to_pandas()
     assert set(asked[asked.key.str.startswith("/text")].encoding.dropna()) <= {""}
 
