@@ -15,7 +15,7 @@ from tests.claims.conftest import ShortRun, ShortTrial
 T_2 = 4.302652729911275
 """Student's t for 95 % and two degrees of freedom: three trials."""
 SECONDS = 1e9
-NAME = "nginx, TTL 1 s"
+NAME = "nginx at TTL 1 s"
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ Three questions for every pair; thresholds are on whole intervals (95 %, from tr
 - wait: the mean latency of all requests is no more than SLOWER times that without (ratio ≤ SLOWER)
 - age: answers older than their TTL, by more than the second of HTTP's clocks, are no more than OLD of all. Each layer
   grants an answer its whole TTL anew, unless it tells by Age how long it has had it, and the next one heeds that.
-All yes: it holds. All no: it does not hold here. Anything else: it holds partly. The figure is the smallest cut.
+The limits stand in analysis.shield_words. All yes: it holds. All no: it does not hold here. Anything else: it holds partly. The figure is the smallest cut.
 
 Tables. `trials`, a row per trial: pair (what both cells have in common), shield, edges, origin_rps, midgress_rps,
 midgress_mbit, edge_hit (share of cacheable requests), hit (in either layer), latency_ms (mean), miss_ms (mean),
@@ -22,8 +22,6 @@ most past its TTL). `pairs`: their means with and without, and cut with its inte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,10 +33,9 @@ from edgebench.analysis.edges import is_shields
 from edgebench.analysis.metrics import measuring
 from edgebench.analysis.reconcile import pair_with_log
 from edgebench.analysis.results import Judged, TrialResult
+from edgebench.analysis.shield_words import Pair, answers_of, text_of, why_of
 from edgebench.analysis.tables import NS_PER_S, nanoseconds, read_trial
 from edgebench.analysis.weighing import (
-    at_least,
-    at_most,
     bounded,
     caveats,
     estimate_of,
@@ -48,13 +45,10 @@ from edgebench.analysis.weighing import (
     sentences,
     verdict_of,
 )
-from edgebench.analysis.wording import digits, interval, percent, span, times
-from edgebench.model import LOOPBACK, ClaimedOutcome, ClaimResult, Estimate, Outcome, series
+from edgebench.analysis.wording import condition
+from edgebench.model import LOOPBACK, ClaimedOutcome, ClaimResult, Outcome
 
 CLAIM = CLAIMED["shield"]
-CUT = 1.2
-SLOWER = 1.1
-OLD = 0.001
 _FROM_STORE = (ClaimedOutcome.HIT.value, ClaimedOutcome.STALE.value)
 _ASKED = (Outcome.ORIGIN.value, Outcome.REVALIDATED.value)
 _NOT_MODIFIED = 304
@@ -80,10 +74,11 @@ def _figures(evidence: Evidence, trial: TrialResult) -> dict[str, Any] | None:
     edge_hit = _edge_hits(trial.samples, log[~shields].reset_index(drop=True), cell.tier.edges)
     inner = _in_time(log[shields], trial)
     checked = trial.correctness.over_stale
-    ttl = "" if cell.freshness.ttl_s is None else f", TTL {cell.freshness.ttl_s:g} s"
+    where = "" if cell.network == LOOPBACK else f" in the network {cell.network}"
+    at = condition(cell.freshness.ttl_s)
     return {
-        "pair": series(cell.tier.name, cell.network, "") + ttl,
-        "where": "" if cell.network == LOOPBACK else f" in the network {cell.network}",
+        "pair": f"{cell.tier.name}{where}{f' {at}' if at else ''}",
+        "where": where,
         "shield": cell.tier.shield,
         "edges": cell.tier.edges,
         "origin_rps": origin_rps,
@@ -133,24 +128,6 @@ def _bodies(log: pd.DataFrame, samples: pd.DataFrame) -> float:
     return float(sent["key"].astype("object").map(length).fillna(0).sum())
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One pair of cells."""
-
-    name: str
-    tier: str
-    where: str
-    edges: int
-    cut: Estimate
-    """Of requests that reach the origin: without / with."""
-    slower: Estimate
-    """Mean latency: with / without."""
-    old: Estimate
-    """Share of answers that are too old, with."""
-    without: Mapping[str, float]
-    shielded: Mapping[str, float]
-
-
 def conclude(trials: pd.DataFrame, doubtful: str = "") -> Judged:
     """The verdict from the table `trials`. doubtful: a sentence on what limits it."""
     if trials.empty or trials["shield"].all() or not trials["shield"].any():
@@ -162,15 +139,15 @@ def conclude(trials: pd.DataFrame, doubtful: str = "") -> Judged:
         return not_testable(CLAIM, "there are no edges that were measured both with and without a shield.", tables)
     if not bounded(estimate for pair in pairs for estimate in (pair.cut, pair.slower, pair.old)):
         return not_testable(CLAIM, "an interval needs three trials of each cell; raise repeats.", tables)
-    answers = [answer for pair in pairs for answer in _answers(pair)]
+    answers = [answer for pair in pairs for answer in answers_of(pair)]
     least = min(pairs, key=lambda pair: pair.cut.value or 0.0)
     result = ClaimResult(
         CLAIM,
         verdict_of(answers),
-        sentences(*(_text(pair) for pair in pairs)),
+        text_of(pairs),
         f"requests that reach the origin, without over with a shield, {least.name}",
         least.cut,
-        sentences(_why(pairs), doubtful),
+        sentences(why_of(pairs), doubtful),
         {f"{pair.name}.{name}": value for pair in pairs for name, value in _numbers(pair).items()},
     )
     return Judged(result, tables)
@@ -197,11 +174,6 @@ def _means(rows: pd.DataFrame) -> dict[str, float]:
     return {str(name): float(value) for name, value in rows.mean(numeric_only=True).items()}
 
 
-def _answers(pair: Pair) -> tuple[bool | None, bool | None, bool | None]:
-    """To the three questions, in their order."""
-    return at_least(pair.cut, CUT), at_most(pair.slower, SLOWER), at_most(pair.old, OLD)
-
-
 _NUMBERS = ("origin_rps", "midgress_rps", "midgress_mbit", "edge_hit", "hit", "miss_ms", "latency_ms")
 
 
@@ -214,40 +186,6 @@ def _numbers(pair: Pair) -> dict[str, float | None]:
 
 def _or_none(value: float) -> float | None:
     return value if np.isfinite(value) else None
-
-
-def _text(pair: Pair) -> str:
-    """`With 3 edges, a shared nginx shield cut what reaches the origin from 61 to 24 requests per second, for …`"""
-    less, more = pair.without["origin_rps"], pair.shielded["origin_rps"]
-    did = "cut" if at_least(pair.cut, 1.0) else "raised" if at_most(pair.cut, 1.0) else "changed"
-    change = pair.shielded["miss_ms"] - pair.without["miss_ms"]
-    wait = f"a miss took {digits(abs(change))} ms {'more' if change >= 0 else 'less'}"
-    return (
-        f"With {pair.edges} edges{pair.where}, a shared {pair.tier} shield {did} what reaches the origin from "
-        f"{digits(less)} to {digits(more)} requests per second ({interval(pair.cut)}), for "
-        f"{digits(pair.shielded['midgress_rps'])} requests and {digits(pair.shielded['midgress_mbit'])} Mbit per "
-        f"second between edges and shield; {wait}, {digits(pair.shielded['miss_ms'])} instead of "
-        f"{digits(pair.without['miss_ms'])} ms in the mean."
-    )
-
-
-def _why(pairs: list[Pair]) -> str:
-    """Which questions were not answered by yes, and the figures that say so."""
-    said = []
-    for pair in pairs:
-        cut, wait, age = _answers(pair)
-        if cut is not True:
-            said.append(f"{pair.name}: a cut of {times(CUT)} or more is not certain")
-        if wait is not True:
-            slower = f"{times(pair.slower.value or 0.0)}, {span(pair.slower)}"
-            said.append(f"{pair.name}: that waits grow by no more than {times(SLOWER)} is not certain ({slower})")
-        if age is not True:
-            old = percent(pair.old.value or 0.0)
-            said.append(
-                f"{pair.name}: lifetimes add up over the layers, {old} of the answers were too old, by up to "
-                f"{digits(pair.shielded['oldest_s'])} s past their TTL"
-            )
-    return f"{'; '.join(said)}." if said else ""
 
 
 def _table(pairs: list[Pair]) -> pd.DataFrame:
