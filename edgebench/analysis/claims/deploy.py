@@ -110,7 +110,7 @@ def conclude(trials: pd.DataFrame, bins: pd.DataFrame, facts: Mapping[str, Any],
             "no cache was measured with a deployment that went through, both with names that change with the content "
             f"and with names that do not, and {LEAST_VIEWS} page views after it."
         )
-        return replace(not_testable(CLAIM, why, tables), facts=facts)
+        return replace(not_testable(CLAIM, why, tables, limits), facts=facts)
     gains = {tier: _gain(plain(trials, tier), of(trials, tier, HASHED)) for tier in caches}
     answers = {tier: _answer(trials, tier, gains[tier]) for tier in caches}
     verdict = verdict_of(answers.values())

@@ -11,7 +11,7 @@ the same requests at the same times. For each network and protocol, the three ra
 - no: the whole interval of each is above it
 - neither: anything between, or no interval
 All yes: holds; all no: does not hold here; else partly. Not testable: nothing was measured both ways in one network
-that is not loopback.
+that is not loopback. INVALID cells are left out: an origin or a generator that is overloaded says nothing of distance.
 
 The figure that decides is the ratio of a new visitor's page load, by https where it was measured, the geometric mean of
 all networks, paired by repeat.
@@ -48,7 +48,7 @@ from edgebench.analysis.weighing import (
     verdict_of,
 )
 from edgebench.analysis.wording import digits, listed
-from edgebench.model import LOOPBACK, ClaimResult, Estimate
+from edgebench.model import LOOPBACK, ClaimResult, Estimate, TrustStatus
 
 CLAIM = "Users are served from nearby: lower latency, faster page loads"
 GAIN = 0.9
@@ -67,7 +67,8 @@ HTTPS = "https"
 
 def judge(evidence: Evidence) -> Judged:
     cells = [cell for cell in evidence.of() if cell.summary.network != LOOPBACK]
-    trials = frame_of(cells, lambda cell, trial: figures(trial))
+    usable = [cell for cell in cells if cell.summary.trust is not TrustStatus.INVALID]
+    trials = frame_of(usable, lambda cell, trial: figures(trial))
     direct = {cell.summary.tier for cell in evidence.of(direct=True)}
     return conclude(trials, direct, beside_a_browser(evidence.folder, cells), caveats(evidence, cells))
 
@@ -78,9 +79,8 @@ def conclude(trials: pd.DataFrame, direct: Iterable[str], browser: pd.DataFrame,
     ratios = _ratios(trials, set(direct)) if len(trials) else pd.DataFrame()
     tables = {"trials": trials, "ratios": ratios, "browser": browser}
     if ratios.empty:
-        return not_testable(
-            CLAIM, "nothing was measured both from the origin and through a cache, in one emulated network.", tables
-        )
+        why = "nothing that can be used was measured both from the origin and through a cache in one emulated network."
+        return not_testable(CLAIM, why, tables, limits)
     answers = {place: _answer(rows) for place, rows in ratios.groupby(["tier", "network", "variant"], sort=False)}
     name, figure = _figure(trials, ratios, set(direct))
     result = ClaimResult(
