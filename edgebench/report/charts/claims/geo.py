@@ -24,9 +24,10 @@ _WORDS: Mapping[str, str] = {
 def draw(judged: Judged) -> list[Chart]:
     """The claim's chart, and that of the browser where there was one."""
     ratios, trials, browser = (judged.tables[name] for name in ("ratios", "trials", "browser"))
+    styles = styles_of(trials if len(trials) else browser)
+    beside = _beside_a_browser(browser, styles)
     if ratios.empty:
-        return []
-    styles = styles_of(trials)
+        return beside
     most = int(ratios["n"].max())
     chart = Chart(
         "geo",
@@ -41,7 +42,7 @@ def draw(judged: Judged) -> list[Chart]:
         ),
         _table(ratios),
     )
-    return [chart, *_beside_a_browser(browser, styles)]
+    return [chart, *beside]
 
 
 def _title(ratios: pd.DataFrame) -> str:
