@@ -69,13 +69,20 @@ class Faults:
         now_ns = monotonic_ns()
         if self._down is not None:
             self._end_down(self._down, min(now_ns, self._down.planned.end_ns))
-        seen = seen_at_ns(self.stack.directory / FAULTS)
-        for each in self._planned if seen else ():
-            start_ns, end_ns = max(each.start_ns, *seen), min(each.end_ns, now_ns)
+        known = [self._known_ns(each) for each in self._planned]
+        for each, known_ns in zip(self._planned, known, strict=True):
+            start_ns, end_ns = max(each.start_ns, known_ns), min(each.end_ns, now_ns)
             if each.kind is not FaultKind.DOWN and start_ns < end_ns:
                 self._applied.append(self._since_begin(each, start_ns, end_ns))
         self._planned = []
         return tuple(sorted(self._applied, key=lambda fault: fault.start_s))
+
+    def _known_ns(self, planned: Planned) -> int:
+        """Since when all workers knew of a fault: since they read the schedule, or were started again with it."""
+        back_ns = [self._begin_ns + round(each.end_s * _S) for each in self._applied if each.kind is FaultKind.DOWN]
+        if any(at_ns <= planned.start_ns for at_ns in back_ns):
+            return planned.start_ns
+        return max(seen_at_ns(self.stack.directory / FAULTS), default=planned.end_ns)
 
     def _end_down(self, down: _Down, ended_ns: int) -> None:
         self._applied.append(self._since_begin(down.planned, down.began_ns, ended_ns))

@@ -11,6 +11,8 @@ from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from time import monotonic_ns
+from types import SimpleNamespace
+from typing import cast
 
 import pandas as pd
 import pytest
@@ -18,6 +20,8 @@ import pytest
 from edgebench.load.outcome import write_measuring
 from edgebench.model import Cell, Fault, FaultKind, Freshness, Load, OriginSpec, TierSpec, Trial
 from edgebench.origin import rows
+from edgebench.origin.process import FAULTS
+from edgebench.origin.schedule import Planned
 from edgebench.runner.faults import Faults
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.placement import available_cores, place
@@ -174,3 +178,22 @@ def test_a_trial_records_its_faults(tmp_path: Path, kind: FaultKind) -> None:
     assert len(failed) > 10
     late = samples[samples.sent_ns > end_ns + S // 2]
     assert (late.status < 500).all() and (ledger.start_ns > end_ns).any()
+
+
+def test_workers_started_again_know_what_is_to_come(tmp_path: Path) -> None:
+    """A busy machine may kill a worker before it has looked for the schedule; the next one reads it as it starts."""
+    faults = Faults(cast(Stack, SimpleNamespace(directory=tmp_path)), tmp_path, seed=1)
+    faults._begin_ns = monotonic_ns() - 10 * S
+
+    def planned() -> list[Planned]:
+        spans = ((FaultKind.SLOW, 1, 3), (FaultKind.STATUS_503, 4, 5))
+        begin_ns = faults._begin_ns
+        return [Planned(kind, begin_ns + start_s * S, begin_ns + end_s * S, 0.0) for kind, start_s, end_s in spans]
+
+    faults._planned = planned()
+    assert faults.finish() == (), "nobody knew"
+    faults._planned, faults._applied = planned(), [down := Fault(DOWN, 0.5, 3.2)]
+    assert faults.finish() == (down, Fault(FaultKind.STATUS_503, 4, 5))
+    (tmp_path / f"{FAULTS}.seen-1").write_text(str(faults._begin_ns + 2 * S))
+    faults._planned, faults._applied = planned(), []
+    assert faults.finish() == (Fault(FaultKind.SLOW, 2, 3), Fault(FaultKind.STATUS_503, 4, 5))
