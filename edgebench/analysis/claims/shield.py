@@ -12,7 +12,8 @@ Three questions for every pair; thresholds are on whole intervals (95 %, from tr
 - wait: the mean latency of all requests is no more than SLOWER times that without (ratio ≤ SLOWER)
 - age: answers older than their TTL, by more than the second of HTTP's clocks, are no more than OLD of all. Each layer
   grants an answer its whole TTL anew, unless it tells by Age how long it has had it, and the next one heeds that.
-The limits stand in analysis.shield_words. All yes: it holds. All no: it does not hold here. Anything else: it holds partly. The figure is the smallest cut.
+All yes: it holds. All no: it does not hold here. Anything else: it holds partly. The figure is the smallest cut. The
+limits, and what is said, stand in analysis.shield_words.
 
 Tables. `trials`, a row per trial: pair (what both cells have in common), shield, edges, origin_rps, midgress_rps,
 midgress_mbit, edge_hit (share of cacheable requests), hit (in either layer), latency_ms (mean), miss_ms (mean),
