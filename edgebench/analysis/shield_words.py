@@ -64,10 +64,13 @@ def _several(pairs: list[Pair]) -> str:
         here = [pair for pair in pairs if pair.where == where]
         tiers = [pair.tier for pair in here]
         names = tiers if len(set(tiers)) == len(tiers) else [pair.name for pair in here]
-        cuts, waits, between = [], [], [pair.shielded["midgress_rps"] for pair in here]
+        cuts: list[str] = []
+        waits: list[str] = []
+        between = [pair.shielded["midgress_rps"] for pair in here]
         for name, pair in zip(names, here, strict=True):
-            rates = f"{digits(pair.without['origin_rps'])} to {digits(pair.shielded['origin_rps'])} requests per second"
-            cuts.append(f"from {rates} with {name} ({interval(pair.cut)})")
+            unit, found = (" requests per second", interval(pair.cut)) if not cuts else ("", _short(pair.cut))
+            less, more = digits(pair.shielded["origin_rps"]), digits(pair.without["origin_rps"])
+            cuts.append(f"from {more} to {less}{unit} with {name} ({found})")
             change = pair.shielded["miss_ms"] - pair.without["miss_ms"]
             waits.append(f"{digits(abs(change))} ms {'more' if change >= 0 else 'less'} with {name}")
         did = "cut" if all(at_least(pair.cut, 1.0) for pair in here) else "changed"
@@ -77,6 +80,11 @@ def _several(pairs: list[Pair]) -> str:
             f"and shield; a miss took {listed(waits)}."
         )
     return sentences(*said)
+
+
+def _short(cut: Estimate) -> str:
+    """`1.46×, 1.44–1.48`"""
+    return interval(cut).replace("95 % CI ", "")
 
 
 def why_of(pairs: list[Pair]) -> str:

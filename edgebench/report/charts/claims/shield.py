@@ -8,12 +8,13 @@ import pandas as pd
 
 from edgebench.analysis.claims import Judged
 from edgebench.analysis.weighing import estimate_of, records
+from edgebench.model import LOOPBACK
 from edgebench.report import format as fmt
 from edgebench.report.charts.claims.tradeoff import Row, known, row_panel, styles_of
 from edgebench.report.palette import TierStyle
 from edgebench.report.parts import Chart, Panel, Table
 
-_WAYS = ((False, "edges"), (True, "shield"))
+_WAYS = (False, True)
 
 
 def draw(judged: Judged) -> list[Chart]:
@@ -54,20 +55,26 @@ def _panel(
     trials: pd.DataFrame, styles: dict[str, TierStyle], name: str, title: str, unit: str, head: str
 ) -> Panel | None:
     """A row per pair and way; nothing where no trial has the figure."""
-    share = name == "old"
+    share, only_shield = name == "old", name == "midgress_rps"  # without a shield there is nothing between
     rows = [
         row
         for pair in dict.fromkeys(trials["pair"])
-        for shield, way in _WAYS
-        for row in _row(trials[(trials["pair"] == pair) & (trials["shield"] == shield)], name, way, styles, share)
-        if shield or name != "midgress_rps"  # without a shield there is nothing between
+        for shield in _WAYS[only_shield:]
+        for row in _row(
+            trials[(trials["pair"] == pair) & (trials["shield"] == shield)],
+            name,
+            styles,
+            share,
+            shield and not only_shield,
+        )
     ]
     if not rows:
         return None
     return row_panel(f"claim-shield-{fmt.slug(name)}", title, head, unit, "", rows)
 
 
-def _row(rows: pd.DataFrame, name: str, way: str, styles: dict[str, TierStyle], share: bool) -> Sequence[Row]:
+def _row(rows: pd.DataFrame, name: str, styles: dict[str, TierStyle], share: bool, follows: bool) -> Sequence[Row]:
+    """`follows`: the row above it is the same without a shield, and has its name."""
     values = rows[name].dropna().tolist()
     if not values:
         return ()
@@ -76,10 +83,11 @@ def _row(rows: pd.DataFrame, name: str, way: str, styles: dict[str, TierStyle], 
     value, low, high = (None if end is None else max(end, 0.0) * scale for end in (found.value, found.low, found.high))
     words = fmt.number(found.value, "ratio") if share else fmt.number(found.value, "")
     network = str(rows["network"].iloc[0])
-    place = "" if network == "loopback" else f", {network}"
+    place = "" if network == LOOPBACK else f", {network}"
     dots = [dot * scale for dot in values]
     tier = str(rows["tier"].iloc[0])
-    return (Row(f"{tier}{place}, {way}", value, words, styles[tier], low, high, dots, hollow=way == "edges"),)
+    title = "+ shield" if follows else f"{tier}{place}"
+    return (Row(title, value, words, styles[tier], low, high, dots, hollow=not rows["shield"].iloc[0]),)
 
 
 def _table(pairs: pd.DataFrame) -> Table:
