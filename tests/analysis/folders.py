@@ -89,9 +89,9 @@ def tier_log(samples: pd.DataFrame) -> pa.Table:
     lines = samples.sort_values("done_ns", kind="stable")
     # One port serves one request at a time: where simulated clients overlap, its order is that of sending.
     lines = lines.assign(order=lines.groupby("port")["sent_ns"].rank()).sort_values(["order", "port"], kind="stable")
-    lines = lines.assign(at_ns=lines["done_ns"], verdict=lines["claim"])[TIER_LOG.names]
+    lines = lines.assign(at_ns=lines["done_ns"], verdict=lines["claim"], instance="")[TIER_LOG.names]
     probe: dict[str, Any] = {"at_ns": 0, "port": 40_000, "method": "GET", "status": 200, "verdict": "bypass"}
-    probe |= {"key": "/__edgebench__/ready", "origin_seq": None}
+    probe |= {"key": "/__edgebench__/ready", "origin_seq": None, "instance": ""}
     first = pa.Table.from_pylist([probe], TIER_LOG)
     return pa.concat_tables([first, pa.Table.from_pandas(lines, preserve_index=False).cast(TIER_LOG)])
 
