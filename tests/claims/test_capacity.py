@@ -11,6 +11,7 @@ import pytest
 
 from edgebench.analysis.claims.capacity import conclude
 from edgebench.model import ClaimVerdict
+from edgebench.report.charts.claims.capacity import draw
 from tests.claims.conftest import ShortRun, ShortTrial
 
 T_2 = 4.302652729911275
@@ -128,6 +129,16 @@ def test_the_verdict_follows_from_the_intervals(trials: pd.DataFrame, verdict: C
     result = conclude(trials).result
     assert result.verdict is verdict
     assert bool(result.why) is (verdict is not ClaimVerdict.HOLDS)
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 3])
+def test_the_chart_has_a_panel_for_each_popularity_and_one_of_what_was_stored(repeats: int) -> None:
+    trials = _trials(a_6=(0.1, 0.3, 0.3, NOBODY), a_11=(0.1, 0.8, 0.8, NOBODY), b_6=(0.1, 0.9, 0.3, 4.0))
+    (chart,) = draw(conclude(trials[trials["repeat"] <= repeats]))
+    slugs = [panel.slug for panel in chart.panels]
+    assert slugs == ["claim-capacity-0-6", "claim-capacity-1-1", "claim-capacity-stored"]
+    assert chart.table is not None and [row[0] for row in chart.table.rows] == ["a", "a", "b"]
+    assert draw(conclude(pd.DataFrame())) == []
 
 
 def test_of_several_sizes_the_one_nearest_a_tenth_decides() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from edgebench.analysis.claims.shield import conclude
 from edgebench.model import ClaimVerdict
+from edgebench.report.charts.claims.shield import draw
 from tests.claims.conftest import ShortRun, ShortTrial
 
 T_2 = 4.302652729911275
@@ -136,6 +137,20 @@ def test_the_verdict_follows_from_the_intervals(trials: pd.DataFrame, verdict: C
     result = conclude(trials).result
     assert result.verdict is verdict
     assert bool(result.why) is (verdict is not ClaimVerdict.HOLDS)
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 3])
+def test_the_chart_has_both_ways_side_by_side(repeats: int) -> None:
+    trials = pd.concat([_trials(), _trials(less=25, tier="b")])
+    (chart,) = draw(conclude(trials[trials["repeat"] <= repeats]))
+    assert [panel.slug.removeprefix("claim-shield-") for panel in chart.panels] == [
+        "origin-rps",
+        "midgress-rps",
+        "miss-ms",
+        "old",
+    ]
+    assert chart.table is not None and len(chart.table.rows) == 4
+    assert draw(conclude(pd.DataFrame())) == []
 
 
 def test_the_smallest_cut_is_the_figure() -> None:

@@ -148,9 +148,9 @@ def _means(trials: pd.DataFrame) -> pd.DataFrame:
     cells = trials.drop(columns=["repeat"]).groupby(labels, sort=False).mean(numeric_only=True).reset_index()
     cells["held_most"] = trials.groupby("cell", sort=False)["held_most"].max().reindex(cells["cell"]).to_numpy()
     estimates = [estimate_of(rows, "hit", "ratio") for _, rows in trials.groupby("cell", sort=False)]
-    cells["hit_low"], cells["hit_high"] = (
-        [getattr(clipped(value), end) for value in estimates] for end in ("low", "high")
-    )
+    for end in ("low", "high"):
+        ends = [getattr(clipped(value), end) for value in estimates]
+        cells[f"hit_{end}"] = [float("nan") if known is None else known for known in ends]
     cells["repeats"] = [value.n for value in estimates]
     known = cells["held"].notna()
     cells["limited"] = (cells["held"] <= OVER).where(known, cells["gap"] <= LUCK)
