@@ -145,6 +145,7 @@ def test_bursts_and_replays(minimal: Path, tmp_path: Path) -> None:
             Load(arrivals=Arrivals.BURSTY, rate_rps=1000, burst_s=0.5),
             "open, bursty, 1,000 requests/s (5,000 in bursts of 0.5 s, 10 % of the time; else 556)",
         ),
+        (Load(arrivals=Arrivals.STEP, rate_rps=150, step_s=2), "open, step, 150 requests/s (3,000 for 2 s)"),
         (Load(arrivals=Arrivals.REPLAY, replay="logs/day.csv"), "open, replay of day.csv"),
         (
             Load(arrivals=Arrivals.REPLAY, replay="day.csv", replay_speed=2.5),
@@ -174,6 +175,8 @@ def _fitting(load: Load) -> Load:
     """With what its arrivals need: a file to replay, bursts of a request and more."""
     if load.arrivals is Arrivals.REPLAY:
         return dataclasses.replace(load, model=LoadModel.OPEN, replay="locustfiles/api.py")
+    if load.arrivals is Arrivals.STEP:
+        return dataclasses.replace(load, step_at_s=load.measure_s / 4, step_s=load.measure_s / 2)
     return load if load.rate_rps * load.burst_s >= 1 else dataclasses.replace(load, rate_rps=1000.0, burst_s=1.0)
 
 

@@ -80,6 +80,8 @@ SHARE = "expected a number from 0.001 to 0.999"
 BURST = "expected a number of seconds from 0.001 to 3600"
 MOST = "expected at most 1 / burst_share = 10, got 11: bursts alone would exceed the mean"
 HOLD = "expected bursts of at least 1 request on average, got 0.5; raise it, rate_rps or burst_factor"
+KINDS_OF_ARRIVALS = "poisson, constant, bursty, step, replay"
+STEP_KEYS = "expected a whole number of keys from 0 to 10000000"
 STEP = "expected the step to end within measure_s, 5"
 NAMED = "expected replay, as load.replay names a file, got poisson"
 OPEN = "expected open, as a closed load has no arrivals to replay, got closed"
@@ -110,7 +112,7 @@ CHANGES = [
     ("measure_s = 5", "zipf_s = 6", "9: load.zipf_s: expected a number from 0 to 5, got 6"),
     ("measure_s = 5", "private_share = 3", "9: load.private_share: expected a number from 0 to 1, got 3"),
     ("measure_s = 5", 'model = "opne"', "9: load.model: expected one of open, closed, got 'opne'; did you mean open?"),
-    ("measure_s = 5", "arrivals = 1", "9: load.arrivals: expected one of poisson, constant, bursty, step, replay, got 1"),
+    ("measure_s = 5", "arrivals = 1", f"9: load.arrivals: expected one of {KINDS_OF_ARRIVALS}, got 1"),
     # bursts and replay: the default burst_share is 0.1, and a burst lasts a second
     ("= 100", '= 100\narrivals = "bursty"\nburst_factor = 0.5', f"10: load.burst_factor: {FACTOR}, got 0.5"),
     ("= 100", '= 100\narrivals = "bursty"\nburst_share = 1', f"10: load.burst_share: {SHARE}, got 1"),
@@ -119,7 +121,7 @@ CHANGES = [
     ("= 100", '= 100\narrivals = "bursty"\nburst_s = 0.001', f"10: load.burst_s: {HOLD}"),
     ("= 100", '= 100\narrivals = "step"\nstep_at_s = 3\nstep_s = 2.5', f"11: load.step_s: {STEP}, got 5.5"),
     ("= 100", '= 100\narrivals = "step"\nstep_at_s = 5', f"10: load.step_at_s: {STEP}, got 8"),
-    ("= 100", '= 100\nstep_keys = 0.5', "9: load.step_keys: expected a whole number of keys from 0 to 10000000, got 0.5"),
+    ("= 100", '= 100\nstep_keys = 0.5', f"9: load.step_keys: {STEP_KEYS}, got 0.5"),
     ("= 100", '= 100\narrivals = "replay"', f"7: load.replay: missing; {REPLAY}"),
     ("= 100", '= 100\nreplay = "no.csv"\narrivals = "replay"', f"9: load.replay: {FILE}, got 'no.csv'"),
     ("= 100", '= 100\nreplay = 1\narrivals = "replay"', f"9: load.replay: {REPLAY}, got 1"),

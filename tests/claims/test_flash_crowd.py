@@ -45,8 +45,8 @@ def test_figures_are_those_of_the_samples_and_the_ledger(short_run: Callable[...
     numbers = run.claim["numbers"]
     cells = {
         "direct.cold": ("direct", "cold"),
-        "nginx.ttl2.cold": ("nginx", "cold"),
-        "nginx.ttl2.warm": ("nginx", "warm"),
+        "nginx.ttl1.cold": ("nginx", "cold"),
+        "nginx.ttl1.warm": ("nginx", "warm"),
     }
     for cell, (tier, variant) in cells.items():
         trials = run.of(tier=tier, variant=variant)
