@@ -86,7 +86,7 @@ def _table(saved: pd.DataFrame) -> Table:
     def share(row: object, name: str) -> str:
         value, low, high = (getattr(row, f"{name}{end}") for end in ("", "_low", "_high"))
         limits = "" if fmt.missing(low) else f" ({100 * low:.1f} to {100 * high:.1f})"
-        return f"{fmt.number(value, 'ratio')}{limits}"
+        return f"{fmt.number(value, 'ratio')}{limits}".replace("-", "−")
 
     rows = tuple(
         (
