@@ -161,8 +161,12 @@ def _run_each(folder: ClaimsFolder, console: Console, runner: Runner, parts: dic
             ended = _run_one(folder, claim, runner, live.line, limit_s)
             part = explain_claim(folder, ended)
             parts[claim.scenario] = part
-            with contextlib.suppress(Exception):  # a page that cannot be made must not end the runs; the last one tells
+            try:
                 write_claims(folder, [parts[each.scenario] for each in record.claims if each.scenario in parts])
+            except Stopped:
+                raise
+            except Exception as error:  # a page that cannot be made must not end the runs; the last one tells
+                console.print(f"the report cannot be made yet: {error}", highlight=False, markup=False)
             live.end(number, part)
 
 

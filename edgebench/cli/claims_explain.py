@@ -15,6 +15,7 @@ from edgebench.errors import EdgebenchError
 from edgebench.model import ClaimRun, ClaimsSummary, ClaimVerdict
 from edgebench.report.claim_words import claim_words
 from edgebench.report.claims_page import ClaimPart, claim_part, part_without, render_claims
+from edgebench.runner.trial import Stopped
 from edgebench.store import ClaimsFolder
 
 _VERDICT_STYLE = {
@@ -26,7 +27,7 @@ _VERDICT_STYLE = {
 
 
 def explain_claim(folder: ClaimsFolder, claim: ClaimRun, *, anew: bool = False) -> ClaimPart:
-    """What one claim's run came to. It never raises: what cannot be explained is not testable, and why.
+    """What one claim's run came to. It raises nothing but Stopped: what cannot be explained is not testable, and why.
 
     `anew`: make the run's own report again too.
     """
@@ -42,6 +43,8 @@ def explain_claim(folder: ClaimsFolder, claim: ClaimRun, *, anew: bool = False) 
         run = folder.run(claim.folder)
         analysis = explain(run) if anew else analyse(run)
         return claim_part(claim, report, analysis)
+    except Stopped:
+        raise
     except Exception as error:  # a defect in one claim's judge or chart must not cost the report of the others
         words = f"{type(error).__name__}: {error}".splitlines()[0]
         return part_without(claim, _unfinished(folder, report), f"its report could not be made ({words})", broken=True)

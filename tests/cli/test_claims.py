@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from edgebench.cli import claims
+from edgebench.analysis.results import Analysis
+from edgebench.cli import claims, claims_explain
 from edgebench.cli.claims_explain import explain_claims
 from edgebench.cli.claims_runner import Ended, Runner, Tell, last_error, run_child
 from edgebench.errors import UserError
 from edgebench.model import Ceiling, CeilingPoint, ClaimRun, ClaimVerdict
 from edgebench.runner.trial import Stopped
-from edgebench.store import ClaimsFolder
+from edgebench.store import ClaimsFolder, RunFolder
 
 ROOT = Path(__file__).parents[2]
 SCENARIO = """
@@ -144,6 +145,19 @@ def test_a_stop_keeps_what_there_is_and_resume_goes_on_with_the_rest(tmp_path: P
         ("run", str(tmp_path / "scenarios/c.toml"))
     ]
     assert verdicts(folder)["a"][1] == "still no netem"
+
+
+def test_a_stop_while_a_run_is_explained_is_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = begun(tmp_path, a="geo", b="offload")
+    explained: list[Path] = []
+
+    def stopped_once(run: RunFolder) -> Analysis:
+        explained.append(run.path)
+        raise Stopped("stopped by SIGINT") if len(explained) == 1 else UserError("no trial has ended")
+
+    monkeypatch.setattr(claims_explain, "analyse", stopped_once)
+    assert ran(folder, fake := Fake({"a": Ended(0), "b": Ended(0)})) == 130
+    assert len(fake.asked) == 1 and [claim.exit_code for claim in folder.read_record().claims] == [0, None]
 
 
 def test_the_last_error_is_one_line() -> None:
