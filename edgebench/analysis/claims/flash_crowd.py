@@ -199,7 +199,8 @@ def _both(*answers: bool | None) -> bool | None:
 
 
 def _series(rows: pd.DataFrame) -> str:
-    return str(rows["series"].iloc[0])
+    """`nginx cold`."""
+    return str(rows["series"].iloc[0]).replace(", ", " ")
 
 
 def _alone_text(alone: pd.DataFrame, in_time: Estimate, load: Load) -> str:
@@ -225,9 +226,10 @@ def _cached_text(cached: Mapping[str, pd.DataFrame], in_time: Mapping[str, Estim
     lowest = min(cached, key=lambda cell: in_time[cell].value or 0.0)
     most = max(cached.values(), key=lambda rows: float(rows["reached"].mean()))
     names = listed(list(dict.fromkeys(_series(rows) for rows in cached.values())))
-    least = percent(in_time[lowest].value or 0)
+    share = in_time[lowest].value or 0.0
+    least = "all" if share == 1 else f"at least {percent(share)}"
     return (
-        f"Behind a cache ({names}) at least {least} were, and at most {most['reached_count'].mean():,.0f} of "
+        f"Behind a cache ({names}) {least} were, and at most {most['reached_count'].mean():,.0f} of "
         f"{most['crowd'].mean():,.0f} requests reached Flask ({_series(most)}), no more than "
         f"{count(max(float(rows['at_once'].max()) for rows in cached.values()), 'request')} at once."
     )

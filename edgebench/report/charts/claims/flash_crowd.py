@@ -46,7 +46,8 @@ def _title(trials: pd.DataFrame, judged: Judged) -> str:
         return "A crowd over time"
     worst = float(cached.groupby("cell")["in_time"].mean().min())
     least, by_itself = (fmt.number(value, "ratio") for value in (worst, float(alone["in_time"].mean())))
-    return f"Of the crowd, Flask alone answered {by_itself} within {IN_TIME_MS / 1000:g} s, every cache {least} or more"
+    caches = "every cache all" if worst == 1 else f"every cache {least} or more"
+    return f"Of the crowd, Flask alone answered {by_itself} within {IN_TIME_MS / 1000:g} s, {caches}"
 
 
 def _view(timeline: pd.DataFrame, trials: pd.DataFrame, judged: Judged, shade: Shade) -> View:
