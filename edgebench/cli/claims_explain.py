@@ -34,7 +34,7 @@ def explain_claim(folder: ClaimsFolder, claim: ClaimRun, *, anew: bool = False) 
     report = f"{claim.folder}/report.html" if claim.folder else ""
     if claim.exit_code is None:
         return part_without(claim, _unfinished(folder, report), "it has not run to its end yet")
-    if claim.exit_code not in (0, 3):
+    if claim.exit_code not in (0, 3) and not (anew and _measured(folder, claim)):
         if anew and claim.folder:
             with contextlib.suppress(EdgebenchError, OSError):
                 explain(folder.run(claim.folder))
@@ -48,6 +48,14 @@ def explain_claim(folder: ClaimsFolder, claim: ClaimRun, *, anew: bool = False) 
     except Exception as error:  # a defect in one claim's judge or chart must not cost the report of the others
         words = f"{type(error).__name__}: {error}".splitlines()[0]
         return part_without(claim, _unfinished(folder, report), f"its report could not be made ({words})", broken=True)
+
+
+def _measured(folder: ClaimsFolder, claim: ClaimRun) -> bool:
+    """Whether all trials are there although the run failed: in what came after them, which may have been mended."""
+    with contextlib.suppress(EdgebenchError, OSError):
+        run = folder.run(claim.folder)
+        return bool(claim.folder) and len(run.read_run().planned) == sum(each.complete for each, _ in run.trials())
+    return False
 
 
 def _unfinished(folder: ClaimsFolder, report: str) -> str:

@@ -191,6 +191,10 @@ def test_real_runs_in_short_form_end_in_one_report(tmp_path: Path) -> None:
     (folder.path / small.folder / "report.html").unlink()
     explain_claims(folder)
     assert (folder.path / "report.html").read_bytes() == page
+    failed = replace(small, exit_code=1, problem="KeyError: a defect of the report")  # mended by now
+    folder.write_record(replace(record, claims=tuple(failed if each is small else each for each in record.claims)))
+    explain_claims(folder)
+    assert "no judge" in verdicts(folder)["small"][1]
     assert (folder.path / small.folder / "report.html").exists()
 
 
