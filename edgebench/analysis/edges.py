@@ -43,3 +43,20 @@ def unclear_causes(samples: pd.DataFrame) -> Bools:
     shared = stamps.isin(stamps[outcome == Outcome.COLLAPSED.value]) & (stamps >= 0)
     unclear: Bools = (shared & (outcome == Outcome.ORIGIN.value)).to_numpy(dtype=bool)
     return unclear
+
+
+def unclear_revalidations(samples: pd.DataFrame, edges: int) -> Bools:
+    """Samples said to have waited for a 304 while another edge's client asked for the same key.
+
+    Which of them the origin was asked for is told by key and time alone: of two edges it may have been the other one.
+    samples: store.SAMPLES plus outcome. Shape: n.
+    """
+    unclear: Bools = np.zeros(len(samples), dtype=bool)
+    times = {name: samples[name].to_numpy(dtype=np.int64) for name in ("sent_ns", "done_ns")}
+    place = {"key": samples["key"].astype("object").to_numpy(), "edge": edge_of(samples, edges)}
+    asked = pd.DataFrame({**times, **place, "at": np.arange(len(samples))})
+    waited = asked[(samples["outcome"].astype("object") == Outcome.REVALIDATED.value).to_numpy(dtype=bool)]
+    both = waited.merge(asked, on="key", suffixes=("", "_other"))
+    together = (both["sent_ns_other"] <= both["done_ns"]) & (both["done_ns_other"] >= both["sent_ns"])
+    unclear[both.loc[together & (both["edge"] != both["edge_other"]), "at"].unique()] = True
+    return unclear

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from edgebench.analysis.edges import edge_of, is_shields, logged_by, unclear_causes
+from edgebench.analysis.edges import edge_of, is_shields, logged_by, unclear_causes, unclear_revalidations
 from edgebench.analysis.tables import Bools, Ints, nanoseconds, shared_codes
 from edgebench.model import ClaimedOutcome, Outcome, Phase
 
@@ -74,8 +74,9 @@ def reconcile(
     proved = samples["outcome"]
     if permitted is not None:
         proved = proved.mask(permitted & (proved == Outcome.STALE.value), Outcome.HIT.value)
-    if shielded:
-        unclear = unclear_causes(samples)
+    if edges > 1:
+        unclear = unclear_revalidations(samples, edges)
+        unclear |= unclear_causes(samples) if shielded else False
         undecided = unclear if undecided is None else undecided | unclear
     if undecided is not None:
         proved = proved.mask(undecided, Outcome.ERROR.value)  # which claims nothing, and is not compared

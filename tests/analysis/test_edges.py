@@ -44,6 +44,19 @@ def test_of_two_that_asked_the_shield_for_one_fetch_nobody_says_who_came_first()
     assert reconcile(asked, NO_LOG).contradicted["claim"] == 2
 
 
+def test_whose_edge_asked_for_a_304_is_not_told_by_key_and_time() -> None:
+    asked = samples(
+        {"claim": "hit", "outcome": "revalidated", "key": "/a", "user": 0, "sent_ns": 0, "done_ns": 9},
+        {"claim": "hit", "outcome": "hit", "key": "/a", "user": 1, "sent_ns": 5, "done_ns": 12},
+        {"claim": "hit", "outcome": "revalidated", "key": "/b", "user": 0, "sent_ns": 0, "done_ns": 9},
+        {"claim": "hit", "outcome": "hit", "key": "/b", "user": 2, "sent_ns": 5, "done_ns": 12},  # of the same edge
+        {"claim": "hit", "outcome": "revalidated", "key": "/c", "user": 0, "sent_ns": 0, "done_ns": 9},
+        {"claim": "hit", "outcome": "hit", "key": "/c", "user": 1, "sent_ns": 10, "done_ns": 12},  # later
+    )
+    found = reconcile(asked, NO_LOG, edges=2)
+    assert (found.compared["claim"], found.contradicted["claim"]) == (5, 2)
+
+
 def test_older_logs_are_of_the_only_cache() -> None:
     assert logged_by(log({}, {})).tolist() == [0, 0]
     assert logged_by(pd.DataFrame({"port": [1, 2]})).tolist() == [0, 0]
