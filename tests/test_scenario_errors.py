@@ -164,7 +164,8 @@ CHANGES = [
     ("ttl_s = [1, 5]", "", f"21: axes.ttl_s: missing; {TTLS}"),
     # several
     ("[load]\nrate_rps = 100", "x = 1\n[load]\nrate = 1\nusers = 0", "7: x: unknown key; expected one of name, "
-     "question, locustfile, repeats, seed, baseline, profile, load, origin, tiers, axes, claim, networks, variants, prices, browser, short (and 2 more)"),
+     "question, locustfile, repeats, seed, baseline, profile, load, origin, tiers, axes, claim, networks, variants, "
+     "prices, browser, short (and 2 more)"),
 ]  # fmt: skip
 
 

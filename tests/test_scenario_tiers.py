@@ -60,7 +60,7 @@ def test_size_and_https(tmp_path: Path) -> None:
         ('name = "mine"\nurl = "127.0.0.1:9000"', "port = 9001", "expected an address such as http://127.0.0.1:9000"),
         ('name = "mine"\nurl = "http://h/path"', "port = 9001", "expected an address such as http://127.0.0.1:9000"),
         ('name = "nginx"\nprofile = "fast"', "", "resilient"),
-        ('name = "nginx"\nstorage_mb = 1', "", "MiB"),
+        ('name = "nginx"\nstorage_mb = 0', "", "MiB"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, tier: str, origin: str, said: str) -> None:

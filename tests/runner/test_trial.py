@@ -31,11 +31,14 @@ def test_a_core_is_burned_only_by_who_has_it_alone(placement: Placement, spin: s
     assert spin in words(placement)
 
 
-def test_the_warm_up_lasts_one_ttl_at_least_and_never_past_its_limit() -> None:
-    told = words(Placement())
-    assert told[told.index("--warm-up-min") + 1] == "5" and told[told.index("--warm-up-max") + 1] == "8"
-    long = Trial(Cell(TRIAL.cell.tier, Freshness(3600), TRIAL.cell.load), 1, 42)
-    assert words(Placement(), long)[words(Placement(), long).index("--warm-up-min") + 1] == "8"
+def test_the_warm_up_lasts_one_ttl_where_answers_expire_and_never_past_its_limit() -> None:
+    def told(ttl_s: int, option: str) -> float:
+        found = words(Placement(), Trial(Cell(TRIAL.cell.tier, Freshness(ttl_s), TRIAL.cell.load), 1, 42))
+        return float(found[found.index(option) + 1])
+
+    assert [told(5, "--warm-up-min"), told(5, "--warm-up-max")] == [5, 8]
+    assert told(30, "--warm-up-min") == 8
+    assert told(3600, "--warm-up-min") == 0, "next to nothing expires in an hour"
     assert limit_s(TRIAL.cell.load) > 8 + 3
 
 
