@@ -124,8 +124,8 @@ def _beside_a_browser(browser: pd.DataFrame, styles: Mapping[str, TierStyle]) ->
             "visitor in the same network: medians of all trials. At the dashed line both agree.",
             tuple(_browser_panel(network, browser[browser["network"] == network], styles) for network in networks),
             _browser_table(browser),
-            "Chromium starts on what a page names while the page still comes, which saves time. It lays out, paints and "
-            "runs scripts, which takes time on this machine’s processor whatever the network. The emulation does neither.",
+            "Chromium starts on what a page names while the page still comes, which saves time. It lays out, paints "
+            "and runs scripts, which takes time whatever the network. The emulation does neither.",
         )
     ]
 
