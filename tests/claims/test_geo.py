@@ -114,7 +114,7 @@ def trials(ratio: Mapping[str, float], repeats: int = 3, metric: Mapping[str, fl
 @pytest.mark.parametrize(
     ("table", "verdict", "says"),
     [
-        (trials({"continent": 0.4, "other-continent": 0.1}), ClaimVerdict.HOLDS, "0.10× on other-continent"),
+        (trials({"continent": 0.4, "other-continent": 0.1}), ClaimVerdict.HOLDS, "0.10× (other-continent)"),
         (trials(NETWORKS), ClaimVerdict.PARTLY, "nginx on same-city by https"),
         (trials({"same-city": 1.0}), ClaimVerdict.NOT_HERE, "the API's median 1.00×"),
         (trials({"continent": 0.4}, metric={API: 1.2}), ClaimVerdict.PARTLY, "the API's median 1.20×"),

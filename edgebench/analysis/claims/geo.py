@@ -159,7 +159,8 @@ def _figure(trials: pd.DataFrame, ratios: pd.DataFrame, direct: set[str]) -> tup
         known = [math.log(value) for value in logs if value is not None]
         over[repeat] = math.exp(math.fsum(known) / len(known)) if len(known) == len(networks) else None
     by = f" by {variant}" if variant else ""
-    name = f"page load of a new visitor{by}, {tier} over direct, geometric mean of {listed(networks)}"
+    where = f"geometric mean of {listed(networks)}" if len(networks) > 1 else f"on {networks[0]}"
+    name = f"page load of a new visitor{by}, {tier} over direct, {where}"
     figure = of_values(list(over.values()), "×", geometric=True)
     return name, figure if figure.value is not None else None
 
@@ -170,15 +171,13 @@ def _by_tier(rows: pd.DataFrame) -> str:
     mine = rows[rows["variant"] == variant]
 
     def ratios(metric: str) -> str:
-        return listed([f"{digits(row.ratio)}× on {row.network}" for row in records(mine[mine["metric"] == metric])])
+        return listed([f"{digits(row.ratio)}× ({row.network})" for row in records(mine[mine["metric"] == metric])])
 
-    parts = [f"{METRICS[metric]} {found}" for metric in METRICS if (found := ratios(metric))]
+    first, *rest = (f"{METRICS[metric]} took {found}" for metric in METRICS if (found := ratios(metric)))
     by = f" by {variant}" if variant else ""
-    tail = ratios(P99)
-    return sentences(
-        f"Through {tier}{by}, as a share of the time from the origin, it took for {'; '.join(parts)}.",
-        f"For the API's p99, what {tier} has to fetch, it took {tail}." if tail else "",
-    )
+    tail = f"; its p99, what {tier} has to fetch, {found}" if (found := ratios(P99)) else ""
+    more = "".join(f"; {part.replace(' took', '', 1)}" for part in rest)
+    return f"Through {tier}{by}, {first} of the time from the origin{more}{tail}."
 
 
 def _handshakes(ratios: pd.DataFrame) -> str:
