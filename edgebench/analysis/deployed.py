@@ -55,6 +55,7 @@ def of_views(views: pd.DataFrame, trial: TrialResult) -> dict[str, float]:
         "mixed_until_s": _until(over[over["mixed"]]["at_s"], end_s),
         "old_until_s": _until(anything_old["at_s"], end_s),
         "deploy_s": end_s - events["deploy_start_s"],
+        "purged_at_s": events.get("purge_start_s", math.nan),
         "purge_ms": 1000 * (purged_s - events.get("purge_start_s", math.nan)),
         "after_purge_s": _until(late, purged_s) if math.isfinite(purged_s) else math.nan,
     }

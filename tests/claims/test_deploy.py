@@ -105,13 +105,14 @@ def trials(**changes: Any) -> pd.DataFrame:
     usual = {
         "tier": "nginx", "network": "loopback", "ttl_s": 4.0, "views_after": 100.0, "mixed_after": 0.0,
         "views": 40.0, "mixed": 0.0, "old_page": 0.0, "old_file": 0.0, "mixed_until_s": 0.0, "old_until_s": 0.5,
-        "deploy_s": 0.8, "purge_ms": math.nan, "after_purge_s": math.nan, "hit_before": 1.0, "hit_lowest": 0.9,
+        "deploy_s": 0.8, "purged_at_s": math.nan, "purge_ms": math.nan, "after_purge_s": math.nan,
+        "hit_before": 1.0, "hit_lowest": 0.9,
         "hit_after": 1.0, "errors": 0.0,
     }  # fmt: skip
     special: dict[str, dict[str, Any]] = {
         HASHED: {},
         PLAIN: {"mixed_after": 30.0, "mixed_until_s": 3.9, "old_until_s": 3.9},
-        PURGED: {"purge_ms": 12.0, "after_purge_s": 0.0},
+        PURGED: {"purged_at_s": 1.9, "purge_ms": 12.0, "after_purge_s": 0.0},
     }
     rows = [
         {**usual, **special[variant], "variant": variant, "series": f"nginx, {variant}", "repeat": repeat,

@@ -11,7 +11,7 @@ from edgebench.analysis.claims import Judged
 from edgebench.analysis.claims.deploy import HASHED, PLAIN, PURGED, of, plain
 from edgebench.analysis.weighing import clipped, estimate_of
 from edgebench.report import format as fmt
-from edgebench.report.charts.claims.timelines import Plot, Scale, Series, View, series_of, timelines, typical
+from edgebench.report.charts.claims.timelines import Plot, Scale, Series, Shade, View, series_of, timelines, typical
 from edgebench.report.charts.claims.tradeoff import spoken
 from edgebench.report.parts import Chart, Table
 
@@ -75,7 +75,9 @@ def _view(tier: str, trials: pd.DataFrame, bins: pd.DataFrame, facts: Mapping[st
     )
     rows = plain(trials, tier)
     until = f"plain: old files for {fmt.number(float(rows['old_until_s'].max()), 's')}" if len(rows) else ""
-    return View(f"deploy-{fmt.slug(tier)}", tier, until, plots, typical(spans))
+    purged_s = of(trials, tier, PURGED)["purged_at_s"].dropna()
+    purge = (Shade(float(purged_s.median()), float(purged_s.median()), "purge"),) if len(purged_s) else ()
+    return View(f"deploy-{fmt.slug(tier)}", tier, until, plots, (*typical(spans), *purge))
 
 
 def _lines(bins: pd.DataFrame, tier: str, shown: Sequence[str], value: str) -> tuple[Series, ...]:
