@@ -21,7 +21,7 @@ cache where it is least.
 Table `trials`, a row per trial: the columns of weighing.place_of and views_after (page views that began after the
 deployment did), mixed_after (of those, mixed), views (in the window), mixed, old_page, old_file (shares of those),
 mixed_until_s, old_until_s (when the last mixed view and the last with anything old began, since the end of the
-deployment; 0: none did), deploy_s (its length), purged_at_s, purge_ms, after_purge_s (like old_until_s, since the purge;
+deployment; 0: none did), deploy_s (its length), purged_at_s, purge_ms, after_purge_s (as old_until_s, since the purge;
 0: none), hit_before, hit_lowest, hit_after (hit ratio of static files: before the deployment, its lowest second after,
 the last third after), errors (failed requests while it went on and a second after).
 Table `bins`, a row per trial and half second: tier, variant, repeat, at_s (middle), mixed, old (shares of views; old
