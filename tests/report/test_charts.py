@@ -127,7 +127,7 @@ def test_one_ttl_gives_a_row_per_tier(make: Callable[[data.Context], Chart], pan
         (axes,) = panel.figure.axes
         names = [text.get_text() for text in axes.get_yticklabels()]
         assert [name for name in names if name != "direct"] == [
-            name if len(name) <= 18 else name[:17] + "…" for name in CACHES if name != "caddy" or name in names
+            name if len(name) <= 24 else name[:23] + "…" for name in CACHES if name != "caddy" or name in names
         ]
     assert chart.table is not None and {row[0].split(",")[0] for row in chart.table.rows} >= set(CACHES[1:])
 

@@ -24,7 +24,8 @@ _WORDS: Mapping[str, str] = {
 def draw(judged: Judged) -> list[Chart]:
     """The claim's chart, and that of the browser where there was one."""
     ratios, trials, browser = (judged.tables[name] for name in ("ratios", "trials", "browser"))
-    styles = styles_of(trials if len(trials) else browser)
+    # Where cells are left out for not being valid, the browser has tiers that the trials have not.
+    styles = styles_of(pd.concat([trials, browser]))
     beside = _beside_a_browser(browser, styles)
     if ratios.empty:
         return beside
