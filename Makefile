@@ -61,7 +61,7 @@ lint: $(READY) ## Lint and types
 	@$(BIN)/mypy
 
 test: $(READY) lint ## Lint, types and tests
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -n 4 --dist loadfile
 
 caches: ## Install the caches that come from the system's packages (root)
 	@sh scripts/install_caches.sh

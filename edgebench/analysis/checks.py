@@ -13,9 +13,9 @@ from edgebench.analysis.planned import disturbed, is_disturbed
 from edgebench.analysis.results import TrialResult
 from edgebench.analysis.steadiness import steadiness
 from edgebench.analysis.tables import NS_PER_S, Bools, nanoseconds
-from edgebench.analysis.trust import LATE_NS, LIMITS, MOSTLY_LATE, P99_NEEDS, Doubt
+from edgebench.analysis.trust import LATE_NS, LATE_SHARE, LIMITS, MOSTLY_LATE, P99_NEEDS, Doubt
 from edgebench.analysis.wording import count, digits, percent
-from edgebench.model import LoadModel, Outcome, ReasonCode, RunRecord
+from edgebench.model import Arrivals, LoadModel, Outcome, ReasonCode, RunRecord
 
 
 def trial_doubts(trial: TrialResult, run: RunRecord) -> Iterator[Doubt]:
@@ -39,14 +39,16 @@ def _lateness(trial: TrialResult) -> Iterator[Doubt]:
     """Of arrivals. A page's assets come in lumps by nature: a browser asks for six at once, and needs time to do so."""
     cell = trial.record.trial.cell.id
     now = trial.samples[measuring(trial.samples) & _arrivals(trial)]
-    late = float((now["send_lag_ns"] > LATE_NS).mean()) if len(now) else 0.0
+    load = trial.record.trial.cell.load
+    apart = load.model is LoadModel.OPEN and load.arrivals is not Arrivals.REPLAY and load.peak_rps > 0
+    limit_ns = max(LATE_NS, LATE_SHARE * NS_PER_S / load.peak_rps) if apart else LATE_NS
+    late = float((now["send_lag_ns"] > limit_ns).mean()) if len(now) else 0.0
     text = (
-        f"{percent(late)} of the requests were sent more than 1 ms late by the generator itself "
+        f"{percent(late)} of the requests were sent more than {digits(limit_ns / 1e6)} ms late by the generator itself "
         f"({_limit(ReasonCode.SEND_LAG)}). This lag is in no latency, but the load came in lumps: lower rate_rps, or "
         "give the generator a core of its own."
     )
     yield Doubt(ReasonCode.SEND_LAG, cell, late, text)
-    load = trial.record.trial.cell.load
     share = ceiling_share(trial.metrics, load.peak_rps if load.has_step else 0.0)
     if late > MOSTLY_LATE:
         text = (

@@ -35,8 +35,9 @@ _SOUGHT: Mapping[str, frozenset[ReasonCode]] = {
 
 
 def claim_trust(claim: str, trust: Trust) -> Trust:
-    """How far what was found out about a claim can be trusted: as the run, but for what was sought and found."""
-    sought = _SOUGHT.get(claim, frozenset())
+    """How far what was found out about a claim can be trusted: as the run, but for what was sought and found, and for
+    percentiles that are not given where there are too few samples for them."""
+    sought = _SOUGHT.get(claim, frozenset()) | {ReasonCode.TOO_FEW_SAMPLES}
     reasons = tuple(reason for reason in trust.reasons if reason.code not in sought)
     order = list(TrustStatus)
     return Trust(max((reason.status for reason in reasons), key=order.index, default=TrustStatus.VALID), reasons)

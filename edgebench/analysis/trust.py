@@ -63,6 +63,9 @@ LIMITS: Mapping[ReasonCode, Limit] = {
 
 LATE_NS = 1_000_000
 """A request sent more than this after it was due, a connection being free, is late (wrk2's demand: 1 ms)."""
+LATE_SHARE = 0.1
+"""… unless arrivals are so far apart that this share of the time between them is more: what comes sixteen times a
+second is not another load for being 2 ms late."""
 MOSTLY_LATE = 0.25
 """Share of late requests beyond which the generator did not keep its schedule at all. Its CPU says nothing: it spins
 between arrivals and always shows a full core."""

@@ -23,11 +23,19 @@ from tests.claims.test_compression import cpu_s
 from tests.runner.test_bucket import needs_rclone
 
 VARIANTS = ("app", "bucket", "app-unhashed", "bucket-unhashed")
+PLAIN = '{ FLASK_VERSIONED_STATIC = "false", FLASK_TTL_STATIC_S = "0" }'
+FOUR = (
+    '{ name = "app" }',
+    '{ name = "bucket", tier = { bucket = true } }',
+    f'{{ name = "app-unhashed", env = {PLAIN} }}',
+    f'{{ name = "bucket-unhashed", env = {PLAIN}, tier = {{ bucket = true }} }}',
+)
+"""As in the long form."""
 
 
 @pytest.fixture(scope="module")
 def run(short_run: Callable[..., ShortRun]) -> ShortRun:
-    return short_run("object_storage", "repeats=1", "load.warm_up_s=0")
+    return short_run("object_storage", "repeats=1", "load.warm_up_s=0", f"variants=[{', '.join(FOUR)}]")
 
 
 def only(run: ShortRun, variant: str) -> ShortTrial:
