@@ -72,6 +72,8 @@ def test_a_trial_in_a_network(tmp_path: Path) -> None:
         assert abs(link.rtt_min_ms - link.asked.rtt_ms) <= rtt_tolerance_ms(link.asked.rtt_ms)
         longer_ms = 2 * (link.late_mean_ms or 0)
         off |= max(abs(link.rtt_ms - link.asked.rtt_ms), longer_ms) > rtt_tolerance_ms(link.asked.rtt_ms)
+        for asked, got in ((link.asked.down_mbit, link.down_mbit), (link.asked.up_mbit, link.up_mbit)):
+            off |= asked is not None and (got is None or abs(got / asked - 1) > RATE_TOLERANCE)
     codes = [reason.code for reason in folder.read_summary().trust.reasons]
     assert (ReasonCode.NETWORK_OFF in codes) == off
     assert ReasonCode.ERRORS not in codes
