@@ -11,7 +11,7 @@ import pytest
 
 from edgebench.cli.isolation import check_networks
 from edgebench.errors import UserError
-from edgebench.model import ReasonCode, Scenario, rtt_tolerance_ms
+from edgebench.model import RATE_TOLERANCE, ReasonCode, Scenario, rtt_tolerance_ms
 from edgebench.network import possible
 from edgebench.network.possible import Possible
 from edgebench.network.profiles import PROFILES
