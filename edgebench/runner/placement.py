@@ -23,6 +23,12 @@ def place(cores: Sequence[int]) -> Placement:
     return Placement(generator=(cores[-1],), system=tuple(cores[:-1]))
 
 
+def may_spin() -> bool:
+    """Whether the generator may burn the core it has for itself. EDGEBENCH_SPIN=0: not here, where other work, such as
+    tests side by side, wants the cores, too."""
+    return os.environ.get("EDGEBENCH_SPIN", "1") != "0"
+
+
 @contextlib.contextmanager
 def on_cores(cores: Sequence[int]) -> Iterator[None]:
     """Processes started inside run on these cores from their first instruction on."""

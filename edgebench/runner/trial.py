@@ -38,6 +38,7 @@ from edgebench.runner.deployment import Conducted, Deployment, first_wait_s
 from edgebench.runner.faults import Faults
 from edgebench.runner.guardian import Guardian
 from edgebench.runner.network import network_of
+from edgebench.runner.placement import may_spin
 from edgebench.runner.sampler import Sampler
 from edgebench.runner.services import Hung, Service, ServiceFailed, exit_text, log_tail
 from edgebench.runner.stack import Stack
@@ -115,7 +116,7 @@ def generator_argv(
     base = (sys.executable, "-m", "locust", "-f", str(bench.locustfile), "--headless", "--only-summary")
     # A core of its own may be burned for the sake of punctuality; a shared one is the server's, too, or the relay's.
     shared = bench.placement.shared or (trial.cell.network != LOOPBACK and not realtime_allowed())
-    spin = "--no-spin" if shared else "--spin"
+    spin = "--spin" if may_spin() and not shared else "--no-spin"
     fill = ("--fill",) if load.fill else ()
     return (*base, spin, *fill, "--no-parquet", "--exit-code-on-error", "0", *flat)
 

@@ -73,3 +73,8 @@ def test_bursts_and_replays_are_passed_on() -> None:
 def test_folders_of_this_machine_are_named_by_what_they_are(tmp_path: Path) -> None:
     text = f"{sys.prefix}/bin/nginx -p {tmp_path}/nginx {Path.cwd()}/locustfiles {Path.home()}/x /etc/hosts"
     assert portable(text, tmp_path) == "<env>/bin/nginx -p <trial>/nginx ./locustfiles ~/x /etc/hosts"
+
+
+def test_no_core_is_burned_where_that_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEBENCH_SPIN", "0")
+    assert "--no-spin" in words(Placement(generator=(1,), system=(0,)))
