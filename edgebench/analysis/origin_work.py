@@ -8,12 +8,11 @@ import pandas as pd
 from edgebench.analysis.joined import Joined, filled
 from edgebench.analysis.ledger_names import OWNED, PROBE
 from edgebench.analysis.metrics import measuring
+from edgebench.analysis.percentiles import NS_PER_MS
 from edgebench.analysis.results import TrialResult
 from edgebench.analysis.tables import nanoseconds, read_trial
 from edgebench.analysis.trial import Proved, prove_trial
 from edgebench.store import RunFolder
-
-NS_PER_MS = 1e6
 
 
 def proved_again(trial: TrialResult, folder: RunFolder) -> Proved | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from edgebench.analysis.percentiles import NS_PER_MS
 from edgebench.analysis.tables import frame, nanoseconds
 from edgebench.store import TrialFolder
 from edgebench.views import begun_by, continues, is_waited_for
 
-NS_PER_MS = 1e6
 FIRST_GOOD, FIRST_BAD = 200, 400
 
 

@@ -6,6 +6,7 @@ come from its rows: the trial is the unit of inference.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ import pandas as pd
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.estimates import LEAST_TRIALS, of_values, paired_ratio
 from edgebench.analysis.results import CellResult, Judged, TrialResult
+from edgebench.analysis.tables import NS_PER_S
 from edgebench.analysis.wording import listed
 from edgebench.model import ClaimResult, ClaimVerdict, Estimate, TrustStatus
 
@@ -28,7 +30,7 @@ def place_of(cell: CellResult, trial: TrialResult) -> dict[str, Any]:
         "series": summary.series,
         "variant": summary.variant,
         "network": summary.network,
-        "ttl_s": float("nan") if summary.ttl_s is None else float(summary.ttl_s),
+        "ttl_s": nan_of(summary.ttl_s),
         "repeat": trial.record.trial.repeat,
     }
 
@@ -54,6 +56,22 @@ def clipped(value: Estimate, low: float = 0.0, high: float = 1.0) -> Estimate:
     if value.low is None or value.high is None:
         return value
     return Estimate(value.value, max(value.low, low), min(value.high, high), value.n, value.unit)
+
+
+def nan_of(value: float | None) -> float:
+    """As a frame holds what is not known."""
+    return math.nan if value is None else value
+
+
+def columns_of(name: str, value: Estimate) -> dict[str, float]:
+    """An estimate as a frame holds it: name, name_low and name_high."""
+    return {name: nan_of(value.value), f"{name}_low": nan_of(value.low), f"{name}_high": nan_of(value.high)}
+
+
+def cpu_s_per_1000(cores: float | None, trial: TrialResult, requests: int) -> float:
+    """CPU seconds of a role for each 1,000 requests of the measuring phase, from the cores it used; NaN: not known."""
+    seconds = (trial.record.measure_end_ns - trial.record.measure_start_ns) / NS_PER_S
+    return 1000 * nan_of(cores) * seconds / requests
 
 
 def at_least(value: Estimate, limit: float) -> bool | None:

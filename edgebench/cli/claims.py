@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,7 @@ from edgebench.errors import EdgebenchError, UserError
 from edgebench.model import ClaimRun, ClaimsRecord, TrustStatus
 from edgebench.report.claims_page import ClaimPart
 from edgebench.runner.calibration import RUN_SIZES, measure_ceiling
-from edgebench.runner.run import present_tiers, reproduce_line, stoppable, surroundings
+from edgebench.runner.run import new_folder, present_tiers, reproduce_line, stoppable, surroundings
 from edgebench.runner.trial import Stopped
 from edgebench.store import ClaimsFolder, point_latest
 
@@ -63,7 +62,7 @@ def begin(wanted: Wanted) -> ClaimsFolder:
             raise UserError(f"--only {name}: expected some of {', '.join(known)}")
     claims = tuple(claim for claim in found if not wanted.only or {claim.scenario, claim.claim} & set(wanted.only))
     now = datetime.now(UTC)
-    folder = _new_folder(wanted.out, now)
+    folder = ClaimsFolder(new_folder(wanted.out, "claims", now))
     commit, versions, machine = surroundings()
     record = ClaimsRecord(
         id=folder.path.name, command=reproduce_line(wanted.arguments), started=now.isoformat(timespec="seconds"),
@@ -80,16 +79,6 @@ def resume(path: Path) -> ClaimsFolder:
     if not folder.exists():
         raise UserError(f"{path}: no claims.json here; give a folder that `claims` made")
     return folder
-
-
-def _new_folder(out: Path, now: datetime) -> ClaimsFolder:
-    stem = f"claims-{now.strftime('%Y%m%d-%H%M%S')}"
-    for count in range(100):
-        path = out / (stem if count == 0 else f"{stem}-{count}")
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(parents=True)
-            return ClaimsFolder(path)
-    raise UserError(f"{out}: a hundred runs of claims in one second; choose another --out")
 
 
 def _claim_of(path: Path, form: str) -> ClaimRun | None:

@@ -9,12 +9,10 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
-from rich.progress import Progress as Bar
 
 from edgebench.report.claim_words import claim_words
 from edgebench.report.claims_page import ClaimPart
-from edgebench.runner.live import clock_text
+from edgebench.runner.live import bar_on, clock_text
 
 _TRIAL = re.compile(r"\[ *(\d+)/(\d+)\]")
 """How a run begins the line of a trial that has ended."""
@@ -29,12 +27,8 @@ class ClaimsLive:
         self._rest_s = list(expected_s)
         self._begun = time.monotonic()
         self._doing = ""
-        self._bar: Bar | None = None
-        if console.is_terminal:
-            self._bar = Bar(
-                SpinnerColumn(), MofNCompleteColumn(), BarColumn(bar_width=24), TextColumn("{task.description}"),
-                console=console, refresh_per_second=2, transient=True,
-            )  # fmt: skip
+        self._bar = bar_on(console)
+        if self._bar:
             self._task = self._bar.add_task("", total=total, completed=total - len(expected_s))
 
     def __enter__(self) -> Self:

@@ -40,6 +40,14 @@ def write_generator(
     _write_json(directory / "generator.json", generator)
 
 
+def measure_start_ns(directory: Path) -> int | None:
+    """What measuring.json says (CLOCK_MONOTONIC); None: the measurement has not begun."""
+    try:
+        return int(json.loads((directory / MEASURING).read_text())["measure_start_ns"])
+    except FileNotFoundError:
+        return None
+
+
 def write_measuring(directory: Path | None, measure_start_ns: int) -> None:
     """measuring.json, while the test runs: the measurement has begun. For whoever has something to do at given times
     of it. A full disk is somebody else's to report."""

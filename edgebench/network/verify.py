@@ -101,6 +101,8 @@ def _attempts(items: Sequence[T], measured: Callable[[Sequence[T]], list[F]], of
     found = measured(items)
     for _ in range(ATTEMPTS - 1):
         again = [at for at, figure in enumerate(found) if off(at, figure)]
+        if not again:
+            break
         for at, figure in zip(again, measured([items[at] for at in again]), strict=True):
             found[at] = figure
     return found
@@ -120,8 +122,6 @@ def _rate_off(way: Way, mbit: float | None) -> bool:
 
 
 def _measured_rtts(links: Sequence[tuple[Way, Way]], topology: Topology) -> list[Rtt]:
-    if not links:
-        return []
     _probe(links, topology.links)
     found = [_round_trips_ms(*pair) for pair in links]
     return [(statistics.median(rtt), min(rtt)) if len(rtt) >= LEAST_PROBES else (None, None) for rtt in found]

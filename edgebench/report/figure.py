@@ -15,6 +15,8 @@ from edgebench.report.palette import INK, MUTED, PAPER
 
 WIDTH_PT = 360.0
 TEXT_PT = 11.0
+ROW_PT = 22.0
+"""Height of a row of row_frame."""
 CHARACTER_PT = 6.4
 """Width of a character of TEXT_PT, on the safe side."""
 
@@ -52,6 +54,38 @@ def panel(
     middle = (left_pt + (WIDTH_PT - left_pt - right_pt) / 2) / WIDTH_PT
     figure.text(middle, 7 / height_pt, x_label, fontsize=TEXT_PT, color=MUTED, ha="center")
     return figure, plots
+
+
+def row_frame(
+    title: str,
+    subtitle: str,
+    x_label: str,
+    names: Sequence[str],
+    words: Sequence[tuple[str, str]],
+    head: str,
+    *,
+    pad_pt: float = 10.0,
+) -> tuple[Figure, Axes]:
+    """A plot with a row per name: the name on the left, its words (text and colour) on the right under `head`, where
+    they cannot lie on a mark. The horizontal axis is the caller's. pad_pt: room between plot and words."""
+    count = len(names)
+    right_pt = max(map(len, (head, *(text for text, _ in words)))) * CHARACTER_PT * 1.09 + pad_pt
+    left_pt = max(map(len, names), default=1) * CHARACTER_PT + 8
+    height_pt = 108 + ROW_PT * count
+    figure, (axes,) = panel(title, subtitle, "", x_label, left_pt=left_pt, right_pt=right_pt, height_pt=height_pt)
+    axes.set_ylim(count - 0.4, -0.6)
+    ticks(axes, "y", [float(row) for row in range(count)], lambda row: names[round(row)])
+    axes.grid(False, axis="y")
+    axes.grid(True, axis="x", color=INK, alpha=0.13, linewidth=0.8)
+    room = axes.get_window_extent()
+    for row, (text, colour) in enumerate(words):
+        y = room.height * (1 - (row + 0.6) / (count + 0.2))
+        halo(axes, room.width + right_pt, y, text, colour, ha="right")
+    axes.annotate(
+        head, (1, 1), xycoords="axes fraction", xytext=(right_pt, 9), textcoords="offset points", fontsize=TEXT_PT,
+        color=MUTED, ha="right",
+    )  # fmt: skip
+    return figure, axes
 
 
 def _plain(axes: Axes) -> Axes:

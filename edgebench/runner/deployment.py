@@ -8,7 +8,6 @@ process has a number of its own there.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from typing import Protocol
 
 import psutil
 
-from edgebench.load.outcome import MEASURING
+from edgebench.load.outcome import measure_start_ns
 from edgebench.origin.schedule import write_whole
 from edgebench.runner.services import Hung, answers
 from edgebench.runner.stack import READY, READY_LIMIT_S, Stack, require
@@ -133,10 +132,10 @@ class Deployment:
 
     def _has_begun(self) -> bool:
         if self._begin_ns < 0:
-            try:
-                self._begin_ns = int(json.loads((self.raw / MEASURING).read_text())["measure_start_ns"])
-            except FileNotFoundError:
+            begin_ns = measure_start_ns(self.raw)
+            if begin_ns is None:
                 return False
+            self._begin_ns = begin_ns
         return True
 
     def _since_s(self) -> float:

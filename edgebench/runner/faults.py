@@ -5,14 +5,13 @@ Times of a plan count from the beginning of the measurement, which the generator
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic_ns
 
-from edgebench.load.outcome import MEASURING
+from edgebench.load.outcome import measure_start_ns
 from edgebench.model import Fault, FaultKind
 from edgebench.network.topology import ORIGIN
 from edgebench.origin.process import FAULTS
@@ -90,10 +89,10 @@ class Faults:
         self._down = None
 
     def _begin(self) -> bool:
-        try:
-            self._begin_ns = int(json.loads((self.raw / MEASURING).read_text())["measure_start_ns"])
-        except FileNotFoundError:
+        begin_ns = measure_start_ns(self.raw)
+        if begin_ns is None:
             return False
+        self._begin_ns = begin_ns
         first_ns = monotonic_ns() + NOTICE_NS
         for fault in self.stack.origin.faults:
             start_ns, end_ns = (self._begin_ns + round(at_s * _S) for at_s in (fault.start_s, fault.end_s))

@@ -25,6 +25,16 @@ def clock_text(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
+def bar_on(console: Console) -> Bar | None:
+    """A bar for what goes on, where the console is a terminal."""
+    if not console.is_terminal:
+        return None
+    return Bar(
+        SpinnerColumn(), MofNCompleteColumn(), BarColumn(bar_width=24), TextColumn("{task.description}"),
+        console=console, refresh_per_second=2, transient=True,
+    )  # fmt: skip
+
+
 def trial_line(number: int, total: int, trial: Trial, metrics: Mapping[str, float | None]) -> str:
     """`[ 3/21] nginx.ttl5 r1  p50 0.41 ms  p99 2.0 ms  hit 96.8 %`, a dash where there is no figure."""
 
@@ -48,12 +58,8 @@ class Live:
         self._remaining = remaining
         self._total = total
         self._trial_started = time.monotonic()
-        self._bar: Bar | None = None
-        if console.is_terminal:
-            self._bar = Bar(
-                SpinnerColumn(), MofNCompleteColumn(), BarColumn(bar_width=24), TextColumn("{task.description}"),
-                console=console, refresh_per_second=2, transient=True,
-            )  # fmt: skip
+        self._bar = bar_on(console)
+        if self._bar:
             self._task = self._bar.add_task("", total=total, completed=done)
 
     def __enter__(self) -> Self:

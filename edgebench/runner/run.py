@@ -88,15 +88,20 @@ def _as_varied(scenario: Scenario) -> Iterator[tuple[TierSpec, Deploy | None]]:
                 yield varied, variant.deploy
 
 
-def new_run_folder(reports: Path, scenario: Scenario, now: datetime) -> RunFolder:
-    """A folder nobody has: <scenario>-<UTC time>[-n]."""
-    stem = f"{scenario.name}-{now.strftime('%Y%m%d-%H%M%S')}"
+def new_folder(reports: Path, name: str, now: datetime) -> Path:
+    """A folder nobody has: <name>-<UTC time>[-n]."""
+    stem = f"{name}-{now.strftime('%Y%m%d-%H%M%S')}"
     for count in range(1000):
         path = reports / (stem if count == 0 else f"{stem}-{count}")
         with contextlib.suppress(FileExistsError):
             path.mkdir(parents=True)
-            return RunFolder(path)
+            return path
     raise UserError(f"{reports}: a thousand runs in one second; choose another --out")
+
+
+def new_run_folder(reports: Path, scenario: Scenario, now: datetime) -> RunFolder:
+    """One for a run of this scenario."""
+    return RunFolder(new_folder(reports, scenario.name, now))
 
 
 def describe(

@@ -20,6 +20,7 @@ ratios to plain: bytes_ratio, time_ratio, each with _low and _high.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -27,16 +28,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from edgebench.analysis.claimed import CLAIMED
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.estimates import of_values
 from edgebench.analysis.metrics import measuring
+from edgebench.analysis.percentiles import NS_PER_MS
 from edgebench.analysis.results import CellResult, Judged, TrialResult
-from edgebench.analysis.tables import NS_PER_S, nanoseconds
+from edgebench.analysis.tables import nanoseconds
 from edgebench.analysis.weighing import (
     at_most,
     bounded,
     by_repeat,
     caveats,
+    columns_of,
+    cpu_s_per_1000,
     estimate_of,
     frame_of,
     not_testable,
@@ -48,13 +53,12 @@ from edgebench.analysis.weighing import (
 from edgebench.analysis.wording import digits, interval, listed, percent, span
 from edgebench.model import LOOPBACK, ClaimResult, ClaimVerdict, Estimate, Outcome
 
-CLAIM = "Compress with gzip or Brotli"
+CLAIM = CLAIMED["compression"]
 PLAIN = "plain"
 FEWER = 0.7
 """Share of the plain bytes that a coding may leave."""
 MOSTLY = 0.95
 """Share of the texts that must come in the coding a variant is named after."""
-NS_PER_MS = 1e6
 KINDS = {
     "/": "html",
     "/api/products": "json",
@@ -101,10 +105,9 @@ def _figures(cell: CellResult, trial: TrialResult) -> dict[str, Any] | None:
 
 def _cpu(trial: TrialResult, requests: int) -> dict[str, float]:
     """CPU seconds per 1,000 requests; NaN where they could not be read."""
-    seconds = (trial.record.measure_end_ns - trial.record.measure_start_ns) / NS_PER_S
-    origin, tier = trial.metrics.get("origin_cpu"), trial.metrics.get("tier_cpu")
-    each = [float("nan") if cores is None else 1000 * cores * seconds / requests for cores in (origin, tier)]
-    return dict(zip(CPU, (*each, float(np.nansum(each)) if origin is not None else float("nan")), strict=True))
+    origin, tier = (cpu_s_per_1000(trial.metrics.get(f"{role}_cpu"), trial, requests) for role in ("origin", "tier"))
+    together = math.nan if math.isnan(origin) else float(np.nansum((origin, tier)))
+    return dict(zip(CPU, (origin, tier, together), strict=True))
 
 
 def conclude(trials: pd.DataFrame, doubtful: str = "") -> Judged:
@@ -172,17 +175,11 @@ def _means(trials: pd.DataFrame, coded: list[SimpleNamespace]) -> pd.DataFrame:
         row |= {name: mine[name].iloc[0] for name in ("tier", "series", "network", "ttl_s", "coding", "where")}
         row["came"] = float(mine["came"].mean())
         for name in [*figures, "page_kb", "text_kb", "page_ms", *CPU]:
-            row |= _columns(name, estimate_of(mine, name, ""))
+            row |= columns_of(name, estimate_of(mine, name, ""))
         if found := ratios.get(str(cell)):
-            row |= _columns("bytes_ratio", found.bytes) | _columns("time_ratio", found.time)
+            row |= columns_of("bytes_ratio", found.bytes) | columns_of("time_ratio", found.time)
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _columns(name: str, value: Estimate) -> dict[str, float]:
-    """NaN for what is not known."""
-    found = {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
-    return {column: float("nan") if figure is None else figure for column, figure in found.items()}
 
 
 def _saved_text(came: list[SimpleNamespace]) -> str:

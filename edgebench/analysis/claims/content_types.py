@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from edgebench.analysis.claimed import CLAIMED
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.metrics import measuring
 from edgebench.analysis.percentiles import NS_PER_MS
@@ -44,7 +45,7 @@ from edgebench.analysis.weighing import (
 from edgebench.analysis.wording import listed, percent
 from edgebench.model import ClaimResult, Estimate, Outcome
 
-CLAIM = "Images, CSS, JS, video, audio, static HTML, API answers can all be delivered"
+CLAIM = CLAIMED["content_types"]
 DELIVERED = 0.8
 CLASSES = {
     "html": "HTML pages",

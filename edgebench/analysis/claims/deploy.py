@@ -37,6 +37,7 @@ from typing import Any
 
 import pandas as pd
 
+from edgebench.analysis.claimed import CLAIMED
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.deployed import in_bins, of_requests, of_views, was_in_time, window_s
 from edgebench.analysis.estimates import of_values
@@ -58,7 +59,7 @@ from edgebench.analysis.wording import count, digits, listed, percent
 from edgebench.model import ClaimResult, Estimate
 from edgebench.store import RunFolder
 
-CLAIM = "Versioned static URLs bust the cache"
+CLAIM = CLAIMED["deploy"]
 HASHED, PLAIN, PURGED = "hashed", "plain", "plain-purge"
 SHOWN = 0.01
 """Share of mixed views in the window that plain names must be shown to exceed."""

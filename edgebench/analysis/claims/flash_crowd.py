@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from edgebench.analysis.binned import edges_s, last_trouble, middles, most_under_way, percentile_by_bin, share_by_bin
+from edgebench.analysis.claimed import CLAIMED
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.percentiles import NS_PER_MS
 from edgebench.analysis.results import CellResult, Judged, TrialResult
@@ -48,7 +49,7 @@ from edgebench.analysis.weighing import (
 from edgebench.analysis.wording import count, digits, listed, milliseconds, percent
 from edgebench.model import ClaimResult, Estimate, Load, Outcome, TrialRecord, TrustStatus
 
-CLAIM = "Survives spikes without straining Flask"
+CLAIM = CLAIMED["flash_crowd"]
 IN_TIME_MS = 1000.0
 CARRIED = 0.99
 SPARED = 0.10

@@ -32,6 +32,7 @@ from typing import Any
 
 import pandas as pd
 
+from edgebench.analysis.claimed import CLAIMED
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.estimates import of_values, paired_ratio
 from edgebench.analysis.nearby import beside_a_browser, figures
@@ -41,6 +42,7 @@ from edgebench.analysis.weighing import (
     by_repeat,
     caveats,
     frame_of,
+    nan_of,
     not_testable,
     ratio_of,
     records,
@@ -50,7 +52,7 @@ from edgebench.analysis.weighing import (
 from edgebench.analysis.wording import digits, listed
 from edgebench.model import LOOPBACK, ClaimResult, Estimate, TrustStatus
 
-CLAIM = "Users are served from nearby: lower latency, faster page loads"
+CLAIM = CLAIMED["geo"]
 GAIN = 0.9
 """At most this share of the origin's time counts as faster: what is less than a tenth, nobody notices."""
 API, NEW, RETURNING = "api_p50_ms", "new_ms", "returning_ms"
@@ -112,15 +114,11 @@ def _ratios(trials: pd.DataFrame, direct: set[str]) -> pd.DataFrame:
             rows.append(
                 {
                     "tier": tier, "network": network, "variant": variant, "metric": metric, "direct_ms": there,
-                    "edge_ms": here, "ratio": ratio.value, "low": _nan(ratio.low), "high": _nan(ratio.high),
+                    "edge_ms": here, "ratio": ratio.value, "low": nan_of(ratio.low), "high": nan_of(ratio.high),
                     "n": ratio.n,
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _nan(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def estimate(row: SimpleNamespace) -> Estimate:

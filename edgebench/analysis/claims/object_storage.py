@@ -30,14 +30,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from edgebench.analysis.claimed import CLAIMED
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.metrics import cores_used, measuring
+from edgebench.analysis.percentiles import NS_PER_MS
 from edgebench.analysis.results import CellResult, Judged, TrialResult
-from edgebench.analysis.tables import NS_PER_S, nanoseconds, read_ledger
+from edgebench.analysis.tables import nanoseconds, read_ledger
 from edgebench.analysis.weighing import (
     at_most,
     bounded,
     caveats,
+    columns_of,
+    cpu_s_per_1000,
     estimate_of,
     frame_of,
     not_testable,
@@ -50,7 +54,7 @@ from edgebench.analysis.wording import digits, interval, listed, milliseconds, p
 from edgebench.model import Cell, ClaimResult, ClaimVerdict, Outcome
 from edgebench.store import BUCKET_WORKER
 
-CLAIM = "Serve static files from object storage behind the CDN"
+CLAIM = CLAIMED["object_storage"]
 LESS = 0.9
 """Requests that reach the app with the bucket, over those without it."""
 SLOWER = 1.25
@@ -59,7 +63,6 @@ PER_1000 = (
     "app_requests", "app_static", "bucket_requests", "app_kb", "bucket_kb", "app_cpu_s", "bucket_cpu_s", "tier_cpu_s",
 )  # fmt: skip
 STATIC = ("static_ms", "static_kb", "static_share")
-_NS_PER_MS = 1e6
 
 
 def judge(evidence: Evidence) -> Judged:
@@ -86,9 +89,8 @@ def _figures(
     stored = (rows["worker"] == BUCKET_WORKER).to_numpy(dtype=bool)
     path_static = rows["path"].astype("string").str.startswith(PREFIX).to_numpy(dtype=bool)
     thousands = len(now) / 1000
-    seconds = (record.measure_end_ns - record.measure_start_ns) / NS_PER_S
     cpu = {
-        f"{name}_cpu_s": _nan(cores_used(trial.processes, role, record)) * seconds / thousands
+        f"{name}_cpu_s": cpu_s_per_1000(cores_used(trial.processes, role, record), trial, len(now))
         for name, role in (("app", "origin"), ("bucket", "bucket"), ("tier", "tier"))
     }
     spec = planned.get(cell.summary.id)
@@ -106,14 +108,10 @@ def _figures(
         "app_kb": float(rows["bytes"][~stored].sum()) / 1000 / thousands,
         "bucket_kb": float("nan") if elsewhere else float(rows["bytes"][stored].sum()) / 1000 / thousands,
         **cpu,
-        "static_ms": float(np.median(nanoseconds(now[static], "latency_ns"))) / _NS_PER_MS,
+        "static_ms": float(np.median(nanoseconds(now[static], "latency_ns"))) / NS_PER_MS,
         "static_kb": float(now["bytes"][static].mean()) / 1000,
         "static_share": float(static.mean()),
     }
-
-
-def _nan(value: float | None) -> float:
-    return float("nan") if value is None else value
 
 
 def conclude(trials: pd.DataFrame, doubtful: str = "") -> Judged:
@@ -180,8 +178,7 @@ def _means(trials: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {"cell": cell, "trials": len(mine)}
         row |= {name: mine[name].iloc[0] for name in ("tier", "series", "ttl_s", "bucket", "direct")}
         for name in (*PER_1000, *STATIC):
-            found = estimate_of(mine, name, "")
-            row |= {name: _nan(found.value), f"{name}_low": _nan(found.low), f"{name}_high": _nan(found.high)}
+            row |= columns_of(name, estimate_of(mine, name, ""))
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -21,15 +21,17 @@ from typing import Any
 
 import pandas as pd
 
+from edgebench.analysis.claimed import CLAIMED
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.metrics import measuring
 from edgebench.analysis.results import CellResult, Judged, TrialResult
-from edgebench.analysis.tables import NS_PER_S
 from edgebench.analysis.weighing import (
     at_least,
     at_most,
     bounded,
     caveats,
+    columns_of,
+    cpu_s_per_1000,
     estimate_of,
     frame_of,
     not_testable,
@@ -40,7 +42,7 @@ from edgebench.analysis.weighing import (
 from edgebench.analysis.wording import digits, interval, percent
 from edgebench.model import ClaimResult, ClaimVerdict, Estimate, Outcome, Prices
 
-CLAIM = "Less load on the origin, lower bandwidth cost"
+CLAIM = CLAIMED["offload"]
 LOAD = 0.5
 """Share of the requests that a cache must spare the origin."""
 TICK_S = 0.01
@@ -65,8 +67,8 @@ def _figures(evidence: Evidence, cell: CellResult, trial: TrialResult) -> dict[s
     origin_requests, offload = trial.metrics.get("origin_requests"), trial.metrics.get("byte_offload")
     if not len(good) or origin_requests is None or offload is None:
         return None
-    seconds = (trial.record.measure_end_ns - trial.record.measure_start_ns) / NS_PER_S
-    cores, requests, edge_bytes = trial.metrics.get("origin_cpu"), len(now), float(now["bytes"].sum())
+    requests, edge_bytes = len(now), float(now["bytes"].sum())
+    cpu_s = cpu_s_per_1000(trial.metrics.get("origin_cpu"), trial, requests)
     kinds = {spec.name: spec.kind for spec in evidence.run.scenario.tiers}
     found: dict[str, Any] = {
         "direct": kinds.get(cell.summary.tier, cell.summary.tier) == "direct",
@@ -76,8 +78,8 @@ def _figures(evidence: Evidence, cell: CellResult, trial: TrialResult) -> dict[s
         "origin_requests": 1000 * origin_requests / requests,
         "origin_kb": (1 - offload) * edge_bytes / requests,
         "edge_kb": edge_bytes / requests,
-        "cpu_s": float("nan") if cores is None else 1000 * cores * seconds / requests,
-        "cpu_seen_s": float("nan") if cores is None else cores * seconds,
+        "cpu_s": cpu_s,
+        "cpu_seen_s": cpu_s * requests / 1000,
     }
     prices = evidence.run.scenario.prices
     return found if prices is None else found | bill(found, prices)
@@ -149,8 +151,7 @@ def _means(trials: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {"cell": cell, "trials": len(mine)}
         row |= {name: mine[name].iloc[0] for name in ("tier", "series", "ttl_s", "direct")}
         for name in [*PER_1000, *(line for line in (*LINES, "total") if line in mine)]:
-            found = estimate_of(mine, name, "")
-            row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+            row |= columns_of(name, estimate_of(mine, name, ""))
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 
 from edgebench.analysis.binned import edges_s, last_trouble, middles, percentile_by_bin, share_by_bin
+from edgebench.analysis.claimed import CLAIMED
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.outage_words import explain, failing, numbers_of, own_words
 from edgebench.analysis.percentiles import NS_PER_MS
@@ -46,7 +47,7 @@ from edgebench.analysis.weighing import (
 from edgebench.analysis.wording import percent
 from edgebench.model import ClaimResult, Estimate, Fault, FaultKind, Outcome, Profile, TrialRecord, TrustStatus
 
-CLAIM = "Works while the origin is down"
+CLAIM = CLAIMED["outage"]
 IN_TIME_MS = 1000.0
 GOOD = 0.90
 """What nobody has asked for before no cache can answer, and some of that is in every episode."""

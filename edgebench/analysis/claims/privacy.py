@@ -22,6 +22,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 
+from edgebench.analysis.claimed import CLAIMED
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.evidence import together
 from edgebench.analysis.results import CellResult, Judged
@@ -29,7 +30,7 @@ from edgebench.analysis.weighing import caveats, clipped, estimate_of, frame_of,
 from edgebench.analysis.wording import count, listed, percent
 from edgebench.model import ClaimResult, ClaimVerdict, Estimate, Profile
 
-CLAIM = "Never cache the sensitive"
+CLAIM = CLAIMED["privacy"]
 FORGETS = "forgets"
 """Name of the variant in which the app forgets to say private."""
 

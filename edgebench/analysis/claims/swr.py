@@ -29,6 +29,7 @@ import numpy as np
 import pandas as pd
 
 from edgebench.analysis.binned import edges_s, middles, percentile_by_bin
+from edgebench.analysis.claimed import CLAIMED
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.percentiles import NS_PER_MS
 from edgebench.analysis.refreshes import Refreshes
@@ -51,7 +52,7 @@ from edgebench.analysis.weighing import (
 from edgebench.analysis.wording import interval, listed, milliseconds, percent
 from edgebench.model import ClaimResult, ClaimVerdict, Estimate, Outcome, Phase, TrustStatus
 
-CLAIM = "Stale-while-revalidate hides the refresh"
+CLAIM = CLAIMED["swr"]
 HIDES = 5.0
 WAIT = 0.5
 FREE = 0.05

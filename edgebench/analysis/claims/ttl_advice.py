@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from edgebench.analysis.claimed import CLAIMED
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.estimates import of_values
 from edgebench.analysis.metrics import measuring
@@ -39,6 +40,7 @@ from edgebench.analysis.weighing import (
     by_repeat,
     caveats,
     clipped,
+    columns_of,
     estimate_of,
     not_testable,
     place_of,
@@ -49,7 +51,7 @@ from edgebench.analysis.weighing import (
 from edgebench.analysis.wording import digits, listed, percent, seconds
 from edgebench.model import ClaimResult, Estimate, Outcome
 
-CLAIM = "Monitor the hit ratio, adjust TTLs"
+CLAIM = CLAIMED["ttl_advice"]
 MOST, GAIN, TOLERATED = 0.9, 0.05, 0.01
 TOLERANCES = (0.001, 0.01, 0.05, 0.1)
 """Shares of outdated answers a reader may choose from."""
@@ -138,14 +140,10 @@ def _points(trials: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {"cell": cell, "endpoint": endpoint, "trials": len(mine)}
         row |= {name: mine[name].iloc[0] for name in ("tier", "series", "ttl_s")}
         for name in ("offload", "outdated"):
-            found = clipped(estimate_of(mine, name, "ratio"))
-            row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+            row |= columns_of(name, clipped(estimate_of(mine, name, "ratio")))
         row["outdated_s"] = float(mine["outdated_s"].mean())
         rows.append(row)
-    table = pd.DataFrame(rows)
-    floats = [f"{name}{end}" for name in ("offload", "outdated") for end in ("", "_low", "_high")]
-    ordered = table.astype(dict.fromkeys(floats, float))
-    return ordered.sort_values(["series", "endpoint", "ttl_s"], kind="stable", ignore_index=True)
+    return pd.DataFrame(rows).sort_values(["series", "endpoint", "ttl_s"], kind="stable", ignore_index=True)
 
 
 def _advice(rows: pd.DataFrame, trials: pd.DataFrame) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from edgebench.analysis.claimed import CLAIMED
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.popularity import key_groups, long_run_hit_ratio, mean_life_s
 from edgebench.analysis.results import CellResult, Judged, TrialResult
@@ -31,6 +32,7 @@ from edgebench.analysis.weighing import (
     bounded,
     caveats,
     clipped,
+    columns_of,
     estimate_of,
     frame_of,
     not_testable,
@@ -41,7 +43,7 @@ from edgebench.analysis.weighing import (
 from edgebench.analysis.wording import listed, percent, points
 from edgebench.model import ClaimResult, Estimate
 
-CLAIM = "Cache read-only API answers: Cache-Control"
+CLAIM = CLAIMED["ttl_sweep"]
 HALF = 0.5
 """Share of the cacheable requests that must be answered from store."""
 AGREES = 0.03
@@ -132,12 +134,9 @@ def _points(trials: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {"cell": cell, "trials": len(mine)}
         row |= {name: mine[name].iloc[0] for name in ("tier", "series", "ttl_s", "expires", "window_s")}
         for name in FIGURES:
-            found = _estimate(mine, name)
-            row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+            row |= columns_of(name, _estimate(mine, name))
         rows.append(row)
-    table = pd.DataFrame(rows)
-    floats = [f"{name}{end}" for name in FIGURES for end in ("", "_low", "_high")]
-    return table.astype(dict.fromkeys(floats, float)).sort_values(["series", "ttl_s"], kind="stable", ignore_index=True)
+    return pd.DataFrame(rows).sort_values(["series", "ttl_s"], kind="stable", ignore_index=True)
 
 
 def _estimate(rows: pd.DataFrame, name: str) -> Estimate:

@@ -24,6 +24,7 @@ from typing import Any
 
 import pandas as pd
 
+from edgebench.analysis.claimed import CLAIMED
 from edgebench.analysis.claims import Evidence
 from edgebench.analysis.estimates import of_values
 from edgebench.analysis.metrics import measuring
@@ -43,7 +44,7 @@ from edgebench.analysis.weighing import (
 from edgebench.analysis.wording import digits, listed, milliseconds, percent
 from edgebench.model import ClaimResult, Estimate, Outcome
 
-CLAIM = "Cache read-only API answers: ETag"
+CLAIM = CLAIMED["validators"]
 WITH, WITHOUT = "etag", "plain"
 BYTES, TIME = 0.5, 0.1
 """Shares that must be saved."""

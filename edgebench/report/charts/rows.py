@@ -11,10 +11,9 @@ from edgebench.analysis.results import CellResult
 from edgebench.report import format as fmt
 from edgebench.report.charts import data
 from edgebench.report.charts.data import Context
-from edgebench.report.figure import CHARACTER_PT, TEXT_PT, halo, panel, ticks
-from edgebench.report.palette import INK, MUTED, PAPER, TierStyle
+from edgebench.report.figure import row_frame, ticks
+from edgebench.report.palette import INK, PAPER, TierStyle
 
-_ROW_PT = 22.0
 _NAME = 24
 """Characters of a tier's name that fit beside a plot."""
 _TICKS_PT = 170.0
@@ -48,36 +47,8 @@ def frame(
     """A plot with a row per cell: its tier on the left, its figures on the right under `head`, where they cannot lie
     on a mark. The horizontal axis is the caller's."""
     names = [ctx.label(cell, _NAME) for cell in cells]
-    figures = [words(cell) for cell in cells]
-    right_pt = max(map(len, (head, *figures))) * CHARACTER_PT * 1.09 + 10
-    figure, (axes,) = panel(
-        title,
-        subtitle,
-        "",
-        x_label,
-        left_pt=max(map(len, names)) * CHARACTER_PT + 8,
-        right_pt=right_pt,
-        height_pt=108 + _ROW_PT * len(cells),
-    )
-    axes.set_ylim(len(cells) - 0.4, -0.6)
-    ticks(axes, "y", [float(row) for row in range(len(names))], lambda row: names[round(row)])
-    axes.grid(False, axis="y")
-    axes.grid(True, axis="x", color=INK, alpha=0.13, linewidth=0.8)
-    room = axes.get_window_extent()
-    for row, (cell, text) in enumerate(zip(cells, figures, strict=True)):
-        y = room.height * (1 - (row + 0.6) / (len(cells) + 0.2))
-        halo(axes, room.width + right_pt, y, text, ctx.style(cell).colour, ha="right")
-    axes.annotate(
-        head,
-        (1, 1),
-        xycoords="axes fraction",
-        xytext=(right_pt, 9),
-        textcoords="offset points",
-        fontsize=TEXT_PT,
-        color=MUTED,
-        ha="right",
-    )
-    return figure, axes
+    figures = [(words(cell), ctx.style(cell).colour) for cell in cells]
+    return row_frame(title, subtitle, x_label, names, figures, head)
 
 
 def percent_x(axes: Axes, low: float) -> None:

@@ -13,9 +13,9 @@ from edgebench.analysis.claims.offload import LINES
 from edgebench.analysis.weighing import records
 from edgebench.model import Prices
 from edgebench.report import format as fmt
+from edgebench.report.charts.claims.stacked import Bar, Part, stacked_panel
 from edgebench.report.charts.claims.tradeoff import Row, known, row_panel, styles_of
-from edgebench.report.figure import CHARACTER_PT, TEXT_PT, from_zero, halo, panel, ticks
-from edgebench.report.palette import INK, MUTED, TierStyle
+from edgebench.report.palette import TierStyle
 from edgebench.report.parts import Chart, Panel, Table
 
 _COLOURS = dict(zip(LINES, ("#0072b2", "#009e73", "#d55e00", "#cc79a7"), strict=True))
@@ -94,34 +94,9 @@ def _number(value: float) -> str:
 
 def _bill(cells: pd.DataFrame, prices: Prices) -> Panel:
     """One bar per cell, its lines side by side."""
-    rows = records(cells)
-    names = [fmt.clip(row.series, 20) for row in rows]
-    right_pt = max(len(_number(row.total)) for row in rows) * CHARACTER_PT * 1.09 + 14
-    figure, (axes,) = panel(
-        "The month’s bill", "", "", f"{prices.currency} a month", left_pt=max(map(len, names)) * CHARACTER_PT + 8,
-        right_pt=right_pt, height_pt=108 + 22 * len(rows),
-    )  # fmt: skip
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    ticks(axes, "y", [float(at) for at in range(len(rows))], lambda at: names[round(at)])
-    axes.grid(False, axis="y")
-    axes.grid(True, axis="x", color=INK, alpha=0.13, linewidth=0.8)
-    from_zero(axes, "x", max(row.total for row in rows))
-    room = axes.get_window_extent()
-    for at, row in enumerate(rows):
-        left = 0.0
-        for line in LINES:
-            axes.barh(at, getattr(row, line), 0.5, left=left, color=_COLOURS[line], linewidth=0)
-            left += getattr(row, line)
-        y = room.height * (1 - (at + 0.6) / (len(rows) + 0.2))
-        halo(axes, room.width + right_pt, y, _number(row.total), INK, ha="right")
-    x = 0.004
-    for line in LINES:
-        height = figure.get_figheight() * 72
-        figure.text(x, 1 - 32 / height, f"■ {_WORDS[line]}", fontsize=TEXT_PT - 1, color=_COLOURS[line])
-        x += (len(_WORDS[line]) + 4) * 5.7 / 360
-    axes.annotate("total", (1, 1), xycoords="axes fraction", xytext=(right_pt, 9), textcoords="offset points",
-                  fontsize=TEXT_PT, color=MUTED, ha="right")  # fmt: skip
-    return Panel("claim-offload-bill", "The month’s bill, line by line", figure)
+    lines = [Part(line, _WORDS[line], _COLOURS[line]) for line in LINES]
+    bars = [Bar(row.series, {line: getattr(row, line) for line in LINES}) for row in records(cells)]
+    return stacked_panel("claim-offload-bill", "The month’s bill", f"{prices.currency} a month", "total", lines, bars)
 
 
 def _table(cells: pd.DataFrame, prices: Prices | None) -> Table:

@@ -12,11 +12,10 @@ from matplotlib.axes import Axes
 from edgebench.model import Estimate
 from edgebench.report import format as fmt
 from edgebench.report import labels
-from edgebench.report.figure import CHARACTER_PT, TEXT_PT, from_zero, halo, panel, ticks
-from edgebench.report.palette import INK, MUTED, PAPER, TierStyle, tier_styles
+from edgebench.report.figure import from_zero, halo, row_frame, ticks
+from edgebench.report.palette import INK, PAPER, TierStyle, tier_styles
 from edgebench.report.parts import Panel
 
-_ROW_PT = 22.0
 _NAME = 20
 """Characters of a name that fit beside a plot."""
 DIRECT = "direct"
@@ -65,30 +64,11 @@ def row_panel(
     percent: the axis goes from 0 to 100 %; else from 0 to the greatest value. reference: a dashed line, such as 1×.
     """
     names = [fmt.clip(row.name, _NAME) for row in rows]
-    right_pt = max(map(len, (head, *(row.words for row in rows)))) * CHARACTER_PT * 1.09 + 10
-    figure, (axes,) = panel(
-        title,
-        subtitle,
-        "",
-        x_label,
-        left_pt=max(map(len, names), default=1) * CHARACTER_PT + 8,
-        right_pt=right_pt,
-        height_pt=108 + _ROW_PT * len(rows),
-    )
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    ticks(axes, "y", [float(row) for row in range(len(names))], lambda row: names[round(row)])
-    axes.grid(False, axis="y")
-    axes.grid(True, axis="x", color=INK, alpha=0.13, linewidth=0.8)
+    words = [(row.words, row.style.colour) for row in rows]
+    figure, axes = row_frame(title, subtitle, x_label, names, words, head)
     _row_axis(axes, rows, percent, reference)
-    room = axes.get_window_extent()
     for at, row in enumerate(rows):
         _row(axes, at, row)
-        y = room.height * (1 - (at + 0.6) / (len(rows) + 0.2))
-        halo(axes, room.width + right_pt, y, row.words, row.style.colour, ha="right")
-    axes.annotate(
-        head, (1, 1), xycoords="axes fraction", xytext=(right_pt, 9), textcoords="offset points", fontsize=TEXT_PT,
-        color=MUTED, ha="right",
-    )  # fmt: skip
     return Panel(slug, title, figure)
 
 
