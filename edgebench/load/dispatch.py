@@ -23,6 +23,9 @@ _WAKE_EARLY_NS = 1_500_000
 _WORTH_SLEEPING_NS = 1_000_000
 _NEAR_NS = 4_000
 """So near, an arrival is waited for on the spot: another turn of the event loop would take as long."""
+_LULL_NS = 4_000_000
+"""With so much time to the next arrival, work that need not be done at once is done: where requests are few, its code
+has left the processor's caches, and 0.2 ms of work become 2 to 4 ms."""
 NEVER_NS = 2**62
 
 
@@ -36,6 +39,7 @@ class Dispatcher:
         self._backlog: deque[int] = deque()
         self._times: Iterator[list[int]] = iter(())
         self._block: list[int] = []
+        self._next_block: list[int] = []
         self._at = 0
         self._start_ns = 0
         self._next_ns = NEVER_NS
@@ -46,6 +50,7 @@ class Dispatcher:
         self.scheduled = 0
         """Arrivals that have come due."""
         self.running = False
+        self._chore: Callable[[], object] | None = None
 
     @property
     def idle(self) -> int:
@@ -74,6 +79,15 @@ class Dispatcher:
                     watcher.close()
             self._timer = None
 
+    def in_lull(self, chore: Callable[[], object]) -> None:
+        """Do this when the next arrival is some milliseconds away, or the next time this is called: at the latest then
+        it delays arrivals. At once if nothing is offered."""
+        overdue, self._chore = self._chore, chore if self.running else None
+        if overdue is not None:
+            overdue()
+        if not self.running:
+            chore()
+
     def take(self) -> int:
         """Wait in the calling greenlet for the next arrival; its due time."""
         if self._backlog:
@@ -92,7 +106,8 @@ class Dispatcher:
 
     def _advance(self) -> None:
         if self._at == len(self._block):
-            self._block, self._at = next(self._times), 0
+            self._block, self._at = self._next_block or next(self._times), 0
+            self._next_block = []
         self._next_ns = self._start_ns + self._block[self._at]
         self._at += 1
 
@@ -117,10 +132,20 @@ class Dispatcher:
             now_ns = monotonic_ns()
         if now_ns >= self.end_ns:
             self.stop()
+        elif due_ns - now_ns > _LULL_NS and (self._chore is not None or not self._next_block):
+            self._use_lull()
         elif not self._spin and due_ns - now_ns > _WAKE_EARLY_NS + _WORTH_SLEEPING_NS:
             self._watcher.stop()
             self._timer = self._hub.loop.timer((due_ns - now_ns - _WAKE_EARLY_NS) / 1e9)
             self._timer.start(self._wake, update=True)
+
+    def _use_lull(self) -> None:
+        """One thing at a time: the next arrival may be near after it."""
+        if not self._next_block:
+            self._next_block = next(self._times)
+        elif self._chore is not None:
+            chore, self._chore = self._chore, None
+            chore()
 
     def _wake(self) -> None:
         self._timer.close()

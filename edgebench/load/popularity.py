@@ -36,11 +36,18 @@ class Popularity:
         """The keys, the most popular first."""
         self._random = np.random.default_rng(seed_of(seed, worker, f"keys of {keys}"))
         self._drawn: Iterator[int] = iter(self.key_of_rank[::-1][worker::workers].tolist() if fills else ())
+        self._ahead: list[int] = []
 
     def draw(self) -> int:
         """The next key."""
         for key in self._drawn:
             return key
-        ranks = np.searchsorted(self._cumulative, self._random.random(BLOCK), side="right")
-        self._drawn = iter(self.key_of_rank[ranks].tolist())
+        self.draw_ahead()
+        self._drawn, self._ahead = iter(self._ahead), []
         return next(self._drawn)
+
+    def draw_ahead(self) -> None:
+        """Have the next block of keys at hand. It comes by itself; called at a good time, it comes in nobody's way."""
+        if not self._ahead:
+            ranks = np.searchsorted(self._cumulative, self._random.random(BLOCK), side="right")
+            self._ahead = self.key_of_rank[ranks].tolist()

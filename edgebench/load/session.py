@@ -81,6 +81,8 @@ class Session:
             return
         gc.collect()
         gc.freeze()  # collections during the test look at what the test made, not at all of Locust
+        if self.offers_load and self.options.keys not in self._popularity:
+            self._add_popularity(self.options.keys)  # now, not in the way of the first request
         self._seed_tasks()
         self.start_ns = monotonic_ns() + _LEAD_NS if start_ns is None else start_ns
         if self.dispatcher is not None and self.offers_load:
@@ -151,11 +153,14 @@ class Session:
         """The next of 1..keys, by this test's Zipf law and seed."""
         popularity = self._popularity.get(keys)
         if popularity is None:
-            o = self.options
-            popularity = self._popularity[keys] = Popularity(
-                keys, o.zipf_s, o.seed, self.worker, fills=o.fill, workers=self.workers
-            )
+            popularity = self._add_popularity(keys)
         return popularity.draw()
+
+    def _add_popularity(self, keys: int) -> Popularity:
+        o = self.options
+        popularity = Popularity(keys, o.zipf_s, o.seed, self.worker, fills=o.fill, workers=self.workers)
+        self._popularity[keys] = popularity
+        return popularity
 
     def usual(self, due_ns: int) -> int:
         """The next of the test's keys, for an arrival that was due then: of 1..`--keys`, or in a step, as many of the
@@ -222,8 +227,16 @@ class Session:
         now_ns = monotonic_ns()
         for client in list(self.clients):
             client.expire(now_ns)
+        if self.dispatcher is not None:
+            self.dispatcher.in_lull(self._tidy_up)
+        else:
+            self._tidy_up()
+
+    def _tidy_up(self) -> None:
         if self.recorder is not None:
             self.recorder.flush()
+        for popularity in self._popularity.values():
+            popularity.draw_ahead()
 
     def _never_sent(self, due_ns: int) -> None:
         self.unanswered += 1
