@@ -1,6 +1,6 @@
 """Readers of the JSON API, and among them visitors whose browsers load whole pages, new ones and returning ones.
 
-For what a network does to both at once: --rate counts requests to the API and visits together, one in 60 of them a
+For what a network does to both at once: --rate counts requests to the API and visits together, one in 80 of them a
 visit of two page views. The API is asked over connections that stay open, as an app or a page's script does it; a
 visitor's browser has to connect anew.
 
@@ -27,7 +27,7 @@ class Household(EdgeUser):
         self.line = self.client.sibling()
         self.browser = Browser(self, self.line)
 
-    @task(59)
+    @task(79)
     def product(self) -> None:
         self.client.get(f"/api/products/{self.popular()}", name="/api/products/[id]")
 

@@ -17,6 +17,7 @@ import greenlet
 from gevent import get_hub, getcurrent, socket
 
 from edgebench.load.answer import Response
+from edgebench.load.connecting import connected
 from edgebench.load.failures import ConnectionFailed
 from edgebench.load.head import HeadReader, ProtocolError
 from edgebench.load.http1 import AnswerParser
@@ -116,7 +117,7 @@ class Connection:
         server = self._server
         self.port, self.first_byte_ns = 0, -1
         try:
-            self._socket = socket.create_connection((server.host, server.port), self._connect_s)
+            self._socket = connected(server.host, server.port, self._connect_s)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except TimeoutError:
             raise ConnectionFailed("connect: timed out") from None

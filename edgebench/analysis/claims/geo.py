@@ -47,10 +47,11 @@ from edgebench.analysis.weighing import (
     ratio_of,
     records,
     sentences,
+    usable,
     verdict_of,
 )
 from edgebench.analysis.wording import digits, listed
-from edgebench.model import LOOPBACK, ClaimResult, Estimate, TrustStatus
+from edgebench.model import LOOPBACK, ClaimResult, Estimate
 
 CLAIM = CLAIMED["geo"]
 GAIN = 0.9
@@ -69,8 +70,7 @@ HTTPS = "https"
 
 def judge(evidence: Evidence) -> Judged:
     cells = [cell for cell in evidence.of() if cell.summary.network != LOOPBACK]
-    usable = [cell for cell in cells if cell.summary.trust is not TrustStatus.INVALID]
-    trials = frame_of(usable, lambda cell, trial: figures(trial))
+    trials = frame_of(usable(cells), lambda cell, trial: figures(trial))
     direct = {cell.summary.tier for cell in evidence.of(direct=True)}
     return conclude(trials, direct, beside_a_browser(evidence.folder, cells), caveats(evidence, cells))
 

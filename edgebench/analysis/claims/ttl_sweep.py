@@ -38,6 +38,7 @@ from edgebench.analysis.weighing import (
     not_testable,
     records,
     sentences,
+    usable,
     verdict_of,
 )
 from edgebench.analysis.wording import listed, percent, points
@@ -56,8 +57,9 @@ FIGURES = ("hit_ratio", "offload", "ideal", "long_run", "off")
 def judge(evidence: Evidence) -> Judged:
     """Every cache at every TTL."""
     cells = evidence.of(direct=False)
-    trials = frame_of(cells, _figures)
-    curve = pd.concat([_curve(cell, evidence.run.scenario.ttl_s) for cell in _longest(cells)] or [pd.DataFrame()])
+    judged = usable(cells)
+    trials = frame_of(judged, _figures)
+    curve = pd.concat([_curve(cell, evidence.run.scenario.ttl_s) for cell in _longest(judged)] or [pd.DataFrame()])
     return conclude(trials, curve.reset_index(drop=True), caveats(evidence, _expiring(cells)))
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from edgebench.analysis.claims import Judged
 from edgebench.analysis.claims.swr import connections_of
+from edgebench.analysis.wording import condition
 from edgebench.report import format as fmt
 from edgebench.report.charts.claims.timelines import Plot, Scale, Series, Shade, View, series_of, timelines
 from edgebench.report.charts.claims.tradeoff import Row, known, row_panel, styles_of
@@ -47,12 +48,14 @@ def _view(tier: str, aligned: pd.DataFrame, trials: pd.DataFrame, colour: str, s
     lines: list[Series] = []
     heads: list[str] = []
     most = aligned.loc[aligned["may_be_stale"], "users"].max()
-    for variant, rows in aligned.groupby("variant", sort=False):
+    several = aligned["ttl_s"].nunique() > 1
+    for (variant, ttl_s), rows in aligned.groupby(["variant", "ttl_s"], sort=False, dropna=False):
+        name = f"{variant} {condition(float(str(ttl_s)))}".strip() if several else str(variant) or tier
         stale, few = bool(rows["may_be_stale"].all()), bool((rows["users"] < most).all())
         dash = _FEW_DASH if few and stale else () if stale else _WITHOUT_DASH
-        lines.append(series_of(rows, "p99_ms", str(variant) or tier, colour if stale else INK, dash=dash))
-        p99_ms = float(trials.loc[trials["variant"] == variant, "around_p99_ms"].mean())
-        heads.append(f"{variant} {fmt.duration_ms(p99_ms)}")
+        lines.append(series_of(rows, "p99_ms", name, colour if stale else INK, dash=dash))
+        p99_ms = float(trials.loc[trials["cell"].isin(rows["cell"]), "around_p99_ms"].mean())
+        heads.append(f"{name} {fmt.duration_ms(p99_ms)}")
     return View(
         f"swr-{fmt.slug(tier)}",
         tier,

@@ -45,8 +45,10 @@ def series_of(
     dash: tuple[float, ...] = (),
     stairs: bool = False,
 ) -> Series:
-    """A series from a table with a row per trial and bin: columns at_s, repeat and `value`."""
-    wide = table.pivot(index="repeat", columns="at_s", values=value)
+    """A series from a table with a row per trial and bin: columns cell (where it may be of several), repeat, at_s and
+    `value`."""
+    trial = [column for column in ("cell", "repeat") if column in table]
+    wide = table.pivot(index=trial, columns="at_s", values=value)
     at_s, values = wide.columns.to_numpy(dtype=float), wide.to_numpy(dtype=float)
     return Series(label, at_s, values, colour, dash, stairs)
 

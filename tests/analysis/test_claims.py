@@ -1,0 +1,48 @@
+"""What every claim's judge says where there is nothing to judge by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from edgebench.analysis.claimed import CLAIMED
+from edgebench.analysis.claims import Evidence, judge_of
+from edgebench.analysis.run import analyse
+from edgebench.model import ClaimVerdict, TrustStatus
+from edgebench.report.charts.claims import charts_of
+from edgebench.store import RunFolder
+from tests.analysis.folders import scenario, write_run
+
+ONE_BY_ONE = {"privacy", "content_types", "deploy"}
+"""Judged by requests that are proved one by one, whatever speed they had."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return write_run(tmp_path_factory.mktemp("run"), scenario())
+
+
+def judged_not_testable(claim: str, evidence: Evidence) -> str:
+    """Why not. It can be drawn all the same."""
+    judge = judge_of(claim)
+    assert judge is not None
+    judged = judge(evidence)
+    assert judged.result.claim == CLAIMED[claim]
+    assert judged.result.verdict is ClaimVerdict.NOT_TESTABLE
+    charts_of(claim, judged)
+    return judged.result.why
+
+
+@pytest.mark.parametrize("claim", CLAIMED)
+def test_where_no_trial_was_good(claim: str, folder: RunFolder) -> None:
+    analysis = analyse(folder)
+    none = tuple(replace(cell, trials=()) for cell in analysis.cells)
+    assert judged_not_testable(claim, Evidence(analysis.summary.run, none, analysis.baseline, folder))
+
+
+@pytest.mark.parametrize("claim", sorted(CLAIMED.keys() - ONE_BY_ONE))
+def test_where_no_cell_can_be_used(claim: str, folder: RunFolder) -> None:
+    analysis = analyse(folder)
+    invalid = tuple(replace(cell, summary=replace(cell.summary, trust=TrustStatus.INVALID)) for cell in analysis.cells)
+    assert judged_not_testable(claim, Evidence(analysis.summary.run, invalid, analysis.baseline, folder))
