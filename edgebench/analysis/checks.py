@@ -155,7 +155,7 @@ def _own_words(trial: TrialResult) -> Iterator[Doubt]:
             share = wrong / max(compared, 1)
             text = (
                 f"{whose} contradicts the proof, or has no counterpart, in {count(wrong, 'sample')} of {compared:,} "
-                f"({percent(share)}; {_limit(code)}). The proof counts; the details of the cell list them."
+                f"({digits(100 * share)} %; {_limit(code)}). The proof counts; the details of the cell list them."
             )
             yield Doubt(code, trial.record.trial.cell.id, share, text)
 
