@@ -130,12 +130,6 @@ def sentences(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def usable(cells: Iterable[CellResult]) -> list[CellResult]:
-    """Those that are not INVALID. Claims of what came from where and whose it was (`privacy`, `content_types`,
-    `deploy`) are judged by all: it is proved request by request."""
-    return [cell for cell in cells if cell.summary.trust is not TrustStatus.INVALID]
-
-
 def frame_of(
     cells: Iterable[CellResult], figures: Callable[[CellResult, TrialResult], Mapping[str, Any] | None]
 ) -> pd.DataFrame:

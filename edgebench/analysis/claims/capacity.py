@@ -45,7 +45,6 @@ from edgebench.analysis.weighing import (
     not_testable,
     records,
     sentences,
-    usable,
     verdict_of,
 )
 from edgebench.analysis.wording import digits, listed, percent
@@ -66,7 +65,7 @@ NEVER_S = 1e9
 def judge(evidence: Evidence) -> Judged:
     """Every cache at every size and popularity."""
     cells = evidence.of(direct=False)
-    return conclude(frame_of(usable(cells), lambda cell, trial: _figures(trial)), caveats(evidence, cells))
+    return conclude(frame_of(cells, lambda cell, trial: _figures(trial)), caveats(evidence, cells))
 
 
 def _figures(trial: TrialResult) -> dict[str, Any] | None:

@@ -48,7 +48,6 @@ from edgebench.analysis.weighing import (
     ratio_of,
     records,
     sentences,
-    usable,
     verdict_of,
 )
 from edgebench.analysis.wording import digits, interval, listed, percent, span
@@ -76,7 +75,7 @@ CPU = ("origin_cpu_s", "tier_cpu_s", "cpu_s")
 def judge(evidence: Evidence) -> Judged:
     """Every coding against its plain variant."""
     cells = evidence.of()
-    return conclude(frame_of(usable(cells), _figures), caveats(evidence, cells))
+    return conclude(frame_of(cells, _figures), caveats(evidence, cells))
 
 
 def _figures(cell: CellResult, trial: TrialResult) -> dict[str, Any] | None:

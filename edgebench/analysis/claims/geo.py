@@ -47,11 +47,10 @@ from edgebench.analysis.weighing import (
     ratio_of,
     records,
     sentences,
-    usable,
     verdict_of,
 )
 from edgebench.analysis.wording import digits, listed
-from edgebench.model import LOOPBACK, ClaimResult, Estimate
+from edgebench.model import LOOPBACK, ClaimResult, Estimate, TrustStatus
 
 CLAIM = CLAIMED["geo"]
 GAIN = 0.9
@@ -70,7 +69,8 @@ HTTPS = "https"
 
 def judge(evidence: Evidence) -> Judged:
     cells = [cell for cell in evidence.of() if cell.summary.network != LOOPBACK]
-    trials = frame_of(usable(cells), lambda cell, trial: figures(trial))
+    usable = [cell for cell in cells if cell.summary.trust is not TrustStatus.INVALID]
+    trials = frame_of(usable, lambda cell, trial: figures(trial))
     direct = {cell.summary.tier for cell in evidence.of(direct=True)}
     return conclude(trials, direct, beside_a_browser(evidence.folder, cells), caveats(evidence, cells))
 

@@ -48,7 +48,6 @@ from edgebench.analysis.weighing import (
     ratio_of,
     records,
     sentences,
-    usable,
     verdict_of,
 )
 from edgebench.analysis.wording import digits, interval, listed, milliseconds, percent, times
@@ -70,7 +69,7 @@ def judge(evidence: Evidence) -> Judged:
     """Every cell with a bucket against the one without."""
     cells = evidence.of()
     planned = {cell.id: cell for cell in evidence.run.cells}
-    trials = frame_of(usable(cells), lambda cell, trial: _figures(evidence, planned, cell, trial))
+    trials = frame_of(cells, lambda cell, trial: _figures(evidence, planned, cell, trial))
     return conclude(trials, caveats(evidence, cells))
 
 

@@ -37,7 +37,6 @@ from edgebench.analysis.weighing import (
     not_testable,
     ratio_of,
     sentences,
-    usable,
     verdict_of,
 )
 from edgebench.analysis.wording import digits, interval, percent
@@ -57,7 +56,7 @@ PER_1000 = ("origin_requests", "origin_kb", "cpu_s", "edge_kb")
 def judge(evidence: Evidence) -> Judged:
     """Every cache at every TTL against the origin alone."""
     cells = [*evidence.of(direct=True), *evidence.of(direct=False)]
-    trials = frame_of(usable(cells), lambda cell, trial: _figures(evidence, cell, trial))
+    trials = frame_of(cells, lambda cell, trial: _figures(evidence, cell, trial))
     return conclude(trials, evidence.run.scenario.prices, caveats(evidence, cells))
 
 

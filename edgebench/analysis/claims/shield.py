@@ -44,7 +44,6 @@ from edgebench.analysis.weighing import (
     not_testable,
     ratio_of,
     sentences,
-    usable,
     verdict_of,
 )
 from edgebench.analysis.wording import condition
@@ -59,7 +58,7 @@ _NOT_MODIFIED = 304
 def judge(evidence: Evidence) -> Judged:
     """Every pair of cells with and without a shield."""
     cells = [cell for cell in evidence.of(direct=False) if cell.trials[0].record.trial.cell.tier.edges > 1]
-    trials = frame_of(usable(cells), lambda cell, trial: _figures(evidence, trial))
+    trials = frame_of(cells, lambda cell, trial: _figures(evidence, trial))
     return conclude(trials, caveats(evidence, cells))
 
 

@@ -46,7 +46,6 @@ from edgebench.analysis.weighing import (
     place_of,
     records,
     sentences,
-    usable,
     verdict_of,
 )
 from edgebench.analysis.wording import digits, listed, percent, seconds
@@ -64,9 +63,7 @@ _PLACE = ("series", "endpoint")
 def judge(evidence: Evidence) -> Judged:
     """Every cache and endpoint at every TTL."""
     cells = [cell for cell in evidence.of(direct=False) if cell.summary.ttl_s]
-    trials = pd.DataFrame(
-        [row for cell in usable(cells) for trial in cell.trials for row in _figures(evidence, cell, trial)]
-    )
+    trials = pd.DataFrame([row for cell in cells for trial in cell.trials for row in _figures(evidence, cell, trial)])
     if len(trials):  # of endpoints without ETags nobody can say what is outdated
         trials = trials[trials.groupby("endpoint")["outdated"].transform("count") > 0].reset_index(drop=True)
     return conclude(trials, caveats(evidence, cells))

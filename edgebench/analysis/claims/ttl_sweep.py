@@ -38,7 +38,6 @@ from edgebench.analysis.weighing import (
     not_testable,
     records,
     sentences,
-    usable,
     verdict_of,
 )
 from edgebench.analysis.wording import listed, percent, points
@@ -57,9 +56,8 @@ FIGURES = ("hit_ratio", "offload", "ideal", "long_run", "off")
 def judge(evidence: Evidence) -> Judged:
     """Every cache at every TTL."""
     cells = evidence.of(direct=False)
-    judged = usable(cells)
-    trials = frame_of(judged, _figures)
-    curve = pd.concat([_curve(cell, evidence.run.scenario.ttl_s) for cell in _longest(judged)] or [pd.DataFrame()])
+    trials = frame_of(cells, _figures)
+    curve = pd.concat([_curve(cell, evidence.run.scenario.ttl_s) for cell in _longest(cells)] or [pd.DataFrame()])
     return conclude(trials, curve.reset_index(drop=True), caveats(evidence, _expiring(cells)))
 
 

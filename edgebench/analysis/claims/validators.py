@@ -39,7 +39,6 @@ from edgebench.analysis.weighing import (
     frame_of,
     not_testable,
     sentences,
-    usable,
     verdict_of,
 )
 from edgebench.analysis.wording import digits, listed, milliseconds, percent
@@ -59,7 +58,7 @@ NOT_MODIFIED = 304
 def judge(evidence: Evidence) -> Judged:
     """Every cache with the app's ETags against itself without; and the clients' own questions."""
     cells = [cell for variant in (WITH, WITHOUT) for cell in evidence.of(variant=variant)]
-    trials = frame_of(usable(cells), lambda cell, trial: _figures(evidence, cell, trial))
+    trials = frame_of(cells, lambda cell, trial: _figures(evidence, cell, trial))
     return conclude(trials, caveats(evidence, cells))
 
 
