@@ -80,13 +80,14 @@ class Dispatcher:
             self._timer = None
 
     def in_lull(self, chore: Callable[[], object]) -> None:
-        """Do this when the next arrival is some milliseconds away, or the next time this is called: at the latest then
-        it delays arrivals. At once if nothing is offered."""
-        overdue, self._chore = self._chore, chore if self.running else None
+        """Do this as soon as no arrival is near, at the latest the next time this is called."""
+        overdue, self._chore = self._chore, None
         if overdue is not None:
             overdue()
-        if not self.running:
+        if not self.running or self._next_ns - monotonic_ns() > _LULL_NS:
             chore()
+        else:
+            self._chore = chore
 
     def take(self) -> int:
         """Wait in the calling greenlet for the next arrival; its due time."""

@@ -37,7 +37,7 @@ def write_generator(
         **{name: sum(each[name] for each in counters) for name in (counters[0] if counters else {})},
         "workers": list(workers),
     }
-    _write_json(directory / "generator.json", generator)
+    _write(directory / "generator.json", (json.dumps(generator, indent=2) + "\n").encode())
 
 
 def measure_start_ns(directory: Path) -> int | None:
@@ -52,20 +52,14 @@ def write_measuring(directory: Path | None, measure_start_ns: int) -> None:
     """measuring.json, while the test runs: the measurement has begun. For whoever has something to do at given times
     of it. A full disk is somebody else's to report."""
     if directory is not None:
-        # In the way of requests: a json.dumps and a Path.open, run for the first time, take 3 ms.
-        part = directory / f"{MEASURING}.part"
+        # Requests wait for it: a first json.dumps and a text file take 3 ms.
         with contextlib.suppress(OSError):
-            file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-            try:
-                os.write(file, b'{"measure_start_ns": %d}\n' % measure_start_ns)
-            finally:
-                os.close(file)
-            part.replace(directory / MEASURING)
+            _write(directory / MEASURING, b'{"measure_start_ns": %d}\n' % measure_start_ns)
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def _write(path: Path, content: bytes) -> None:
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.write_bytes(content)
     part.replace(path)
 
 

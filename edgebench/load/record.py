@@ -77,7 +77,7 @@ MAX_ENDPOINTS = 65_535
 KNOWN_KEYS = 500_000
 """How many keys a recorder remembers; further ones get numbers anew."""
 BUFFER_BYTES = 4096 * RECORD.size
-"""Handing a buffer on wakes a thread and makes Locust's table: dear, so not often; a quarter second is the limit."""
+"""Handing a buffer on wakes a thread and makes Locust's table: dear, so not often; half a second is the limit."""
 _LAST = BUFFER_BYTES - RECORD.size
 _U32 = 2**32 - 1
 _EXACT_NS = 2**31

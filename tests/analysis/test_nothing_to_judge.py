@@ -11,13 +11,15 @@ from edgebench.analysis.claims import Evidence, judge_of
 from edgebench.analysis.run import analyse
 from edgebench.model import ClaimVerdict, TrustStatus
 from edgebench.report.charts.claims import charts_of
-from edgebench.store import RunFolder
 from tests.analysis.folders import scenario, write_run
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    return write_run(tmp_path_factory.mktemp("run"), scenario())
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """A run of direct and nginx that went well."""
+    folder = write_run(tmp_path_factory.mktemp("run"), scenario())
+    analysis = analyse(folder)
+    return Evidence(analysis.summary.run, analysis.cells, analysis.baseline, folder)
 
 
 def judged_not_testable(claim: str, evidence: Evidence) -> str:
@@ -32,15 +34,13 @@ def judged_not_testable(claim: str, evidence: Evidence) -> str:
 
 
 @pytest.mark.parametrize("claim", CLAIMED)
-def test_where_no_trial_was_good(claim: str, folder: RunFolder) -> None:
-    analysis = analyse(folder)
-    none = tuple(replace(cell, trials=()) for cell in analysis.cells)
-    assert judged_not_testable(claim, Evidence(analysis.summary.run, none, analysis.baseline, folder))
+def test_where_no_trial_was_good(claim: str, evidence: Evidence) -> None:
+    none = tuple(replace(cell, trials=()) for cell in evidence.cells)
+    assert judged_not_testable(claim, replace(evidence, cells=none))
 
 
 @pytest.mark.parametrize("claim", ["flash_crowd", "geo", "outage", "swr"])
-def test_where_no_cell_can_be_used(claim: str, folder: RunFolder) -> None:
+def test_where_no_cell_can_be_used(claim: str, evidence: Evidence) -> None:
     """Those that are about speed are not judged by cells that are INVALID."""
-    analysis = analyse(folder)
-    invalid = tuple(replace(cell, summary=replace(cell.summary, trust=TrustStatus.INVALID)) for cell in analysis.cells)
-    assert judged_not_testable(claim, Evidence(analysis.summary.run, invalid, analysis.baseline, folder))
+    invalid = tuple(replace(cell, summary=replace(cell.summary, trust=TrustStatus.INVALID)) for cell in evidence.cells)
+    assert judged_not_testable(claim, replace(evidence, cells=invalid))

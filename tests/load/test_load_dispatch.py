@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic_ns
 
 import gevent
+import pytest
 from gevent.event import Event
 
 from edgebench.load.dispatch import Dispatcher
@@ -43,6 +44,17 @@ def test_a_chore_is_done_at_the_latest_when_the_next_one_comes() -> None:
 def test_without_arrivals_a_chore_is_done_at_once() -> None:
     done: list[str] = []
     Dispatcher(spin=True).in_lull(lambda: done.append("only"))
+    assert done == ["only"]
+
+
+@pytest.mark.parametrize("spin", [True, False])
+def test_where_the_next_arrival_is_far_off_a_chore_is_done_at_once(spin: bool) -> None:
+    """A dispatcher that sleeps until shortly before the next arrival would not see the lull."""
+    dispatcher = Dispatcher(spin)
+    done: list[str] = []
+    dispatcher.start(monotonic_ns(), iter([[FAR], [FAR + MS]]))
+    dispatcher.in_lull(lambda: done.append("only"))
+    dispatcher.stop()
     assert done == ["only"]
 
 

@@ -24,7 +24,7 @@ mixed_until_s, old_until_s (when the last mixed view and the last with anything 
 deployment; 0: none did), deploy_s (its length), purged_at_s, purge_ms, after_purge_s (as old_until_s, since the purge;
 0: none), hit_before, hit_lowest, hit_after (hit ratio of static files: before the deployment, its lowest second after,
 the last third after), errors (failed requests while it went on and a second after).
-Table `bins`, a row per trial and half second: tier, variant, repeat, at_s (middle), mixed, old (shares of views; old
+Table `bins`, a row per trial and half second: its place, at_s (middle), mixed, old (shares of views; old
 from the end of the deployment on), hit (ratio, static files).
 Facts: `shades` by series (per trial start_s, end_s), `window_s`.
 """
@@ -81,7 +81,7 @@ def judge(evidence: Evidence) -> Judged:
             lost.append(trial.record.trial.id)
             return None
         views = views_by_release(trial.samples, _ledger(evidence.folder, trial), trial.record)
-        found.append(in_bins(views, trial).assign(**_place(cell, trial)))
+        found.append(in_bins(views, trial).assign(**place_of(cell, trial)))
         shades.setdefault(cell.summary.series, []).append([(events["deploy_start_s"], events["deploy_end_s"])])
         return {**of_views(views, trial), **of_requests(trial)}
 
@@ -95,11 +95,6 @@ def judge(evidence: Evidence) -> Judged:
 
 def _ledger(folder: RunFolder, trial: TrialResult) -> pd.DataFrame:
     return frame(folder.trial(trial.record.trial).read_table("ledger"))
-
-
-def _place(cell: CellResult, trial: TrialResult) -> dict[str, Any]:
-    place = place_of(cell, trial)
-    return {name: place[name] for name in ("tier", "variant", "repeat")}
 
 
 def conclude(trials: pd.DataFrame, bins: pd.DataFrame, facts: Mapping[str, Any], limits: str = "") -> Judged:

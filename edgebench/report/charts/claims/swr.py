@@ -49,12 +49,14 @@ def _view(tier: str, aligned: pd.DataFrame, trials: pd.DataFrame, colour: str, s
     heads: list[str] = []
     most = aligned.loc[aligned["may_be_stale"], "users"].max()
     several = aligned["ttl_s"].nunique() > 1
-    for (variant, ttl_s), rows in aligned.groupby(["variant", "ttl_s"], sort=False, dropna=False):
-        name = f"{variant} {condition(float(str(ttl_s)))}".strip() if several else str(variant) or tier
+    for cell, rows in aligned.groupby("cell", sort=False):
+        name = str(rows["variant"].iloc[0]) or tier
+        if several:
+            name = f"{name} {condition(float(rows['ttl_s'].iloc[0]))}"
         stale, few = bool(rows["may_be_stale"].all()), bool((rows["users"] < most).all())
         dash = _FEW_DASH if few and stale else () if stale else _WITHOUT_DASH
         lines.append(series_of(rows, "p99_ms", name, colour if stale else INK, dash=dash))
-        p99_ms = float(trials.loc[trials["cell"].isin(rows["cell"]), "around_p99_ms"].mean())
+        p99_ms = float(trials.loc[trials["cell"] == cell, "around_p99_ms"].mean())
         heads.append(f"{name} {fmt.duration_ms(p99_ms)}")
     return View(
         f"swr-{fmt.slug(tier)}",
